@@ -1,0 +1,86 @@
+# TunedAssist: `just` lists what can be done.
+
+export UV_LOCK_TIMEOUT := "1800"
+export UV_FROZEN := "1"
+
+[private]
+default:
+    @just --list --unsorted
+
+# ── the main job ─────────────────────────────────────────────────────────────
+
+# tune the embedded model on data/linux-cli and report whether it helped
+[group('main job')]
+train *OPTIONS:
+    uv run tunedassist run linux-cli {{ OPTIONS }}
+
+# talk to what `just train` made
+[group('main job')]
+chat *OPTIONS:
+    uv run tunedassist chat runs/linux-cli/adapter {{ OPTIONS }}
+
+# ── quality ──────────────────────────────────────────────────────────────────
+
+# the default tests: minutes, no network, no GPU
+[group('quality')]
+test *OPTIONS:
+    HF_HUB_OFFLINE=1 uv run pytest {{ OPTIONS }}
+
+# the tests marked slow: real training with the embedded model
+[group('quality')]
+test-slow *OPTIONS:
+    HF_HUB_OFFLINE=1 uv run pytest -m slow {{ OPTIONS }}
+
+# one package's tests with only its own dependencies: just isolated ta-eval
+[group('quality')]
+isolated PACKAGE *OPTIONS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    folder=$(ls -d packages/{{ PACKAGE }} apps/{{ PACKAGE }} 2>/dev/null | head -n 1) || true
+    if [ -z "$folder" ]; then
+        echo "error: no package {{ PACKAGE }}: choose one of $(ls packages apps | grep -v : | xargs)" >&2
+        exit 2
+    fi
+    name=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$folder/pyproject.toml" | head -n 1)
+    extras=$(sed -n 's/^# isolated-extras: //p' "$folder/pyproject.toml")
+    export UV_PROJECT_ENVIRONMENT=".venvs/{{ PACKAGE }}" HF_HUB_OFFLINE=1
+    uv run --no-dev --group test --package "$name" $extras pytest "$folder" {{ OPTIONS }}
+
+# format, lint, types, import contract, tests, isolated tests, one real run cut short: the gate
+[group('quality')]
+check: lint test boundaries end-to-end
+
+# format, lint, types and the import contract
+[group('quality')]
+lint:
+    uv run ruff format --check .
+    uv run ruff check .
+    uv run mypy $(ls -d packages/*/src apps/*/src)
+    uv run lint-imports
+
+# each slim package tested with its own dependencies only
+[group('quality')]
+boundaries: (isolated "ta-schemas" "-q") (isolated "ta-data" "-q") (isolated "ta-eval" "-q")
+
+# one real run of the embedded model, cut short
+[group('quality')]
+end-to-end:
+    HF_HUB_OFFLINE=1 uv run pytest -m slow tests/test_end_to_end.py
+
+# rewrite the code in the project's format
+[group('quality')]
+format:
+    uv run ruff check --fix .
+    uv run ruff format .
+
+# ── upkeep ───────────────────────────────────────────────────────────────────
+
+# write the JSON Schema files of ta-schemas anew
+[group('upkeep')]
+schemas:
+    uv run python -m ta_schemas.export packages/ta-schemas/json
+
+# the commands of a training run timed step by step, as a table
+[group('upkeep')]
+bench-main *OPTIONS:
+    uv run python tests/bench_main.py {{ OPTIONS }}

@@ -1,0 +1,96 @@
+"""Reading a benchmark: every mistake in it is found, with file and line, before the first request."""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ta_eval.scorers.multiple_choice import letters_for
+from ta_schemas import InputError
+from ta_schemas.jsonl import read_objects, to_row
+from ta_schemas.rows import BenchmarkRow
+
+
+class Benchmark(NamedTuple):
+    """Items in file order; `digest` is the SHA-256 of the file."""
+
+    name: str
+    digest: str
+    rows: list[BenchmarkRow]
+    raw: bytes = b""
+    """The file as it stands."""
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """Items per category, in order of appearance."""
+        counts: dict[str, int] = {}
+        for row in self.rows:
+            counts[row.category] = counts.get(row.category, 0) + 1
+        return counts
+
+
+def read_benchmark(path: Path) -> Benchmark:
+    """Read and check a benchmark file. InputError: `file:line: field: reason`."""
+    path = Path(path)
+    rows: list[BenchmarkRow] = []
+    lines: dict[str, int] = {}
+    for number, raw in read_objects(path):
+        where = f"{path}:{number}"
+        try:
+            row = to_row(raw, BenchmarkRow)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{where}: {error}") from None
+        problem = problem_of(row)
+        if problem:
+            raise InputError(f"{where}: {problem}")
+        if row.id in lines:
+            raise InputError(f"{where}: id: {row.id!r} is on line {lines[row.id]} already")
+        lines[row.id] = number
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: no items: expected one JSON object a line")
+    raw_bytes = path.read_bytes()
+    return Benchmark(path.stem, hashlib.sha256(raw_bytes).hexdigest(), rows, raw_bytes)
+
+
+def problem_of(row: BenchmarkRow) -> str:
+    """What makes a row unusable (`field: reason`), or an empty string."""
+    if not row.id or not row.category:
+        return f"{'category' if row.id else 'id'}: is empty"
+    if not row.messages or row.messages[-1].role != "user":
+        return "messages: the last message must be the user's question"
+    if row.scorer == "regex":
+        return _pattern_problem(row.pattern)
+    if row.scorer == "multiple_choice":
+        return _choice_problem(row)
+    if not row.references:
+        return f"references: scorer {row.scorer!r} needs at least one"
+    if row.scorer == "command":
+        from ta_eval.scorers.bash import canonical_forms
+
+        bad = next((text for text in row.references if canonical_forms(text) is None), None)
+        return f"references: not a command bash could parse: {bad!r}" if bad is not None else ""
+    return "references: an empty one would match nothing" if not all(map(str.strip, row.references)) else ""
+
+
+def _pattern_problem(pattern: str) -> str:
+    if not pattern:
+        return "pattern: scorer 'regex' needs one"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"pattern: not a regular expression: {error}"
+    return ""
+
+
+def _choice_problem(row: BenchmarkRow) -> str:
+    if len(row.choices) < 2 or len(row.choices) > 26:
+        return f"choices: expected 2 to 26, got {len(row.choices)}"
+    if len(set(row.choices)) < len(row.choices):
+        return "choices: one stands there twice"
+    letters = letters_for(row.choices)
+    if len(row.answer) != 1 or row.answer.upper() not in letters:
+        return f"answer: {row.answer!r} is none of the letters {letters[0]} to {letters[-1]}"
+    return ""

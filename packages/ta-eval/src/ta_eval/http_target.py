@@ -1,0 +1,159 @@
+"""HttpTarget: asks an OpenAI-compatible server, many questions at a time, and takes no for "later"."""
+
+import asyncio
+import email.utils
+import os
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ta_eval.target import Failure, Message, OnReplies, Reply
+from ta_schemas import InputError, SetupError
+
+LONGEST_WAIT_S = 300.0
+"""A server that says "come back in an hour" is not waited for: the item fails and a rerun asks it again."""
+
+
+class HttpTarget:
+    """A server that speaks `POST {base_url}/chat/completions`.
+
+    429, 5xx, timeouts and broken connections are tried again up to `attempts` times, after what Retry-After
+    says or, without it, 0.5 s, 1 s, 2 s ... (with jitter). Without an environment variable `api_key_env` the
+    key is "none", which local servers take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        model: str,
+        api_key_env: str = "",
+        concurrency: int = 8,
+        *,
+        attempts: int = 5,
+        timeout_s: float = 120.0,
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"base URL {base_url!r}: expected something like http://127.0.0.1:8080/v1")
+        key = os.environ.get(api_key_env or "OPENAI_API_KEY")
+        if api_key_env and not key:
+            raise SetupError(f"environment variable {api_key_env} is not set: it should hold the API key")
+        self.name = name
+        self.model = model
+        self.base_url = base_url.rstrip("/").removesuffix("/chat/completions")
+        # A password in the address must not reach the manifest.
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        self.identity: dict[str, Any] = {
+            "base_url": bare.rstrip("/").removesuffix("/chat/completions"),
+            "model": model,
+        }
+        self.concurrency = concurrency
+        self.attempts = attempts
+        self.timeout_s = timeout_s
+        self._api_key = key or "none"
+        self._answered = False
+        self._lost = 0
+        """Items lost to broken connections since the last answer."""
+
+    def ask(
+        self, conversations: Sequence[list[Message]], done: OnReplies, *, max_tokens: int, temperature: float
+    ) -> None:
+        """Ask all with at most `concurrency` in flight; SetupError where no server or no model is there."""
+        asyncio.run(self._ask_all(conversations, done, max_tokens=max_tokens, temperature=temperature))
+
+    async def _ask_all(
+        self, conversations: Sequence[list[Message]], done: OnReplies, **settings: Any
+    ) -> None:
+        from openai import AsyncOpenAI
+
+        # The client's own retries give up at a Retry-After of more than a minute, so they are off.
+        client = AsyncOpenAI(
+            base_url=self.base_url, api_key=self._api_key, timeout=self.timeout_s, max_retries=0
+        )
+        waiting = iter(enumerate(conversations))
+
+        async def worker() -> None:
+            for position, messages in waiting:
+                reply = await self._ask(client, messages, **settings)
+                done({position: reply})
+
+        async with client:
+            tasks = [asyncio.create_task(worker()) for _ in range(min(self.concurrency, len(conversations)))]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, client: Any, messages: list[Message], **settings: Any) -> Reply | Failure:
+        """One question, tried up to `attempts` times."""
+        import openai
+
+        failure = Failure("error", "")
+        for attempt in range(self.attempts):
+            wait_s = min(0.5 * 2**attempt, 30.0) * random.uniform(0.8, 1.2)
+            try:
+                completion = await client.chat.completions.create(
+                    model=self.model, messages=messages, **settings
+                )
+                self._answered, self._lost = True, 0
+                return self._reply(completion)
+            except openai.APIStatusError as error:
+                self._refuse_hopeless(error.status_code, str(error))
+                failure = Failure(f"http {error.status_code}", str(error))
+                if error.status_code not in (408, 409, 429) and error.status_code < 500:
+                    return failure
+                wait_s = _retry_after_s(error.response.headers, otherwise=wait_s)
+            except openai.APITimeoutError:
+                failure = Failure("timeout", f"no answer within {self.timeout_s:g} s")
+            except openai.APIConnectionError as error:
+                failure = Failure("connection", f"connection failed: {error.__cause__ or error}")
+            if wait_s > LONGEST_WAIT_S:
+                return Failure(failure.reason, f"server asks to wait {wait_s:.0f} s: {failure.message}")
+            if attempt + 1 < self.attempts:
+                await asyncio.sleep(wait_s)
+        if failure.reason == "connection":
+            self._refuse_when_gone(failure.message)
+        return failure
+
+    def _refuse_hopeless(self, status: int, message: str) -> None:
+        """What no item can pass: a wrong key, address or model. Nothing is gained by asking all of them."""
+        where = self.identity["base_url"]
+        if status in (401, 403):
+            raise SetupError(f"{where}: refused the API key ({status}): set it in the environment: {message}")
+        if status == 404 and not self._answered:
+            raise SetupError(
+                f"{where}: nothing there (404): is {self.model!r} the model, does the URL end in /v1?"
+            )
+
+    def _refuse_when_gone(self, message: str) -> None:
+        """A server that never answered, or has died, is not tried for every item."""
+        self._lost += 1
+        if not self._answered or self._lost >= max(3, self.concurrency):
+            raise SetupError(f"{self.identity['base_url']}: {message}: is the server running?")
+
+    def _reply(self, completion: Any) -> Reply | Failure:
+        choices = getattr(completion, "choices", None)
+        if not choices or getattr(choices[0], "message", None) is None:
+            return Failure("not a completion", f"the server sent no choices: {str(completion)[:200]}")
+        usage = completion.usage
+        return Reply(
+            text=choices[0].message.content or "",
+            finish_reason=choices[0].finish_reason or "",
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            completion_tokens=usage.completion_tokens if usage else 0,
+        )
+
+
+def _retry_after_s(headers: Any, *, otherwise: float) -> float:
+    """Seconds to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3)."""
+    value = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        date = email.utils.parsedate_tz(value)
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else otherwise

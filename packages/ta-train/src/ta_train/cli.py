@@ -1,0 +1,118 @@
+"""`ta-train`: tune a base model on a sealed dataset."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ta_schemas.errors import exit_with_one_line
+
+app = typer.Typer(
+    help="Tune a base model on a sealed dataset.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+@app.command("sft")
+def sft_command(
+    dataset: Annotated[Path, typer.Argument(help="A dataset artifact, as `ta-data prepare` seals it.")],
+    out: Annotated[Path, typer.Option(help="Where the adapter artifact is sealed.")],
+    recipe: Annotated[
+        str, typer.Option(help="A shipped recipe (see `ta-train recipes`) or a YAML file.")
+    ] = "cpu-smollm2",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+    ] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="Short for --set base_model=…: a name, folder, .gguf file or hub id.")
+    ] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Short for --set max_steps=…")] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=…")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what stands at --out; discard an unfinished run.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Supervised fine-tuning with LoRA: only what the assistant says is trained.
+
+    Example: `ta-train sft runs/linux-cli/dataset --out runs/linux-cli/adapter --set lora_rank=8`
+
+    Ctrl-C saves a checkpoint; the same command with `--resume` goes on to the same final loss.
+    """
+    from ta_train.config import load_recipe
+    from ta_train.sft import sft
+
+    short = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
+    given = [f"{key}={value}" for key, value in short.items() if value is not None]
+    config = load_recipe(recipe, [*(overrides or []), *given])
+    adapter = sft(config, dataset, out, resume=resume, replace=force)
+    metrics = adapter.manifest.metrics
+    if as_json:
+        print(json.dumps({"path": str(adapter.path), "digest": adapter.digest, "metrics": metrics}))
+        return
+    console = Console()
+    console.print(
+        f"{metrics['steps']} steps, {metrics['tokens']:.0f} tokens at {metrics['tokens_per_s']:.0f} tokens/s; "
+        f"validation loss {metrics['validation_loss_before']:.3f} → {metrics['validation_loss']:.3f}"
+    )
+    console.print(metrics["fit"])
+    console.print(f"adapter: {adapter.path}\ncurves:  {adapter.path / 'logs' / 'curves.png'}")
+
+
+@app.command("recipes")
+def recipes_command(as_json: Json = False) -> None:
+    """List the shipped recipes and what they are for."""
+    from ta_train.config import load_recipe, recipe_names
+
+    recipes = {name: load_recipe(name) for name in recipe_names()}
+    if as_json:
+        print(json.dumps({name: recipe.model_dump() for name, recipe in recipes.items()}))
+        return
+    table = Table("recipe", "base model", "what it is for")
+    for name, recipe in recipes.items():
+        table.add_row(name, recipe.base_model, recipe.description)
+    Console().print(table)
+
+
+@app.command("keys")
+def keys_command() -> None:
+    """List the keys of a recipe with their defaults and meaning."""
+    from ta_train.config import SftConfig
+
+    table = Table("key", "default", "meaning")
+    for key, field in SftConfig.model_fields.items():
+        table.add_row(key, str(field.default), field.description or "")
+    Console().print(table)
+
+
+@app.command("base-model")
+def base_model_command(
+    name: Annotated[str, typer.Argument(help="A name, folder, .gguf file or hub id.")],
+    as_json: Json = False,
+) -> None:
+    """Find a base model, converting it once if it is a GGUF file, and print its folder and digest.
+
+    Example: `ta-train base-model smollm2-135m-instruct`
+    """
+    from ta_train.base_model import resolve
+
+    base = resolve(name)
+    if as_json:
+        print(json.dumps({"name": base.name, "path": str(base.path), "digest": base.digest}))
+    else:
+        print(f"{base.name}\n{base.path}\n{base.digest}")
+
+
+def main() -> None:
+    """Entry point."""
+    exit_with_one_line(app)

@@ -1,0 +1,129 @@
+"""The configuration of a training run: pydantic, unknown keys refused with the nearest known one."""
+
+import difflib
+import importlib.resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ta_schemas import InputError
+
+ALL_LINEAR = "all-linear"
+
+
+class SftConfig(BaseModel):
+    """Supervised fine-tuning with LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str = Field("", description="what the recipe is for; not used in training")
+    base_model: str = Field(
+        "smollm2-135m-instruct", description="embedded model, model folder, .gguf file or hub id"
+    )
+    quantization: Literal["none", "nf4"] = Field(
+        "none", description="nf4: frozen weights in 4 bits by bitsandbytes (QLoRA), needs ta-train[qlora]"
+    )
+
+    lora_rank: int = Field(16, ge=1, description="rank r of the adapter matrices")
+    lora_alpha: int = Field(32, ge=1, description="scale: the update is multiplied by alpha / r")
+    lora_dropout: float = Field(0.0, ge=0, lt=1, description="dropout before the adapter")
+    target_modules: str | list[str] = Field(
+        ALL_LINEAR, description="all-linear (all but the head), or a list such as [q_proj, v_proj]"
+    )
+
+    max_length: int = Field(512, ge=16, description="longest conversation in tokens; a longer one is an error")
+    epochs: float = Field(1.0, gt=0, description="passes over the training split")
+    max_steps: int = Field(0, ge=0, description="stop after this many optimizer steps; 0: no limit")
+    batch_size: int = Field(8, ge=1, description="conversations in a forward pass")
+    gradient_accumulation: int = Field(1, ge=1, description="forward passes for an optimizer step")
+    order: Literal["task-first", "shuffle"] = Field(
+        "task-first",
+        description="task-first: every task once before any task's second phrasing, so that a short budget "
+        "buys breadth; shuffle: plain random order",
+    )
+
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps spent warming up")
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0, description="gradient norm is clipped to this")
+    seed: int = Field(42, ge=0, description="order of the rows, initial adapter, dropout")
+
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the processor multiplies it natively, else float32"
+    )
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
+        "auto", description="auto: eager on a CPU (its fused kernel is slow for short rows), sdpa on a GPU"
+    )
+    gradient_checkpointing: bool = Field(False, description="less memory, about a quarter more time")
+    threads: int = Field(0, ge=0, description="CPU threads; 0: all cores this process may use")
+
+    eval_points: int = Field(4, ge=1, description="how often the validation loss is measured")
+    eval_rows: int = Field(32, ge=1, description="validation rows used for it (evenly over the split)")
+    save_every: int = Field(50, ge=1, description="optimizer steps between checkpoints")
+
+    max_tokens: int = Field(128, ge=1, description="longest answer; carried by the adapter as a default")
+    temperature: float = Field(0.0, ge=0, description="carried by the adapter as a default; 0: greedy")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "SftConfig":
+        if self.target_modules == []:
+            raise ValueError("target_modules: name at least one module, or all-linear")
+        return self
+
+
+def recipe_names() -> list[str]:
+    """The recipes that ship with the package."""
+    folder = importlib.resources.files("ta_train") / "recipes"
+    return sorted(Path(str(f)).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_recipe(name: str, overrides: list[str] | None = None) -> SftConfig:
+    """Read a shipped recipe by name or a YAML file by path, then apply `key=value` overrides.
+
+    Raises InputError naming the file, the key and the nearest known key.
+    """
+    text, where = _recipe_text(name)
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected key: value pairs")
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"--set {override}: expected key=value, such as --set lora_rank=8")
+        values[key.strip()] = yaml.safe_load(value)
+        where = f"{name} with --set"
+    return _validated(values, where)
+
+
+def _recipe_text(name: str) -> tuple[str, str]:
+    if name in recipe_names():
+        file = importlib.resources.files("ta_train") / "recipes" / f"{name}.yaml"
+        return file.read_text(encoding="utf-8"), f"recipe {name}"
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path.read_text(encoding="utf-8"), str(path)
+    near = difflib.get_close_matches(name, recipe_names(), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise InputError(
+        f"unknown recipe {name!r}: {hint}choose one of {', '.join(recipe_names())} or name a .yaml file"
+    )
+
+
+def _validated(values: dict[str, Any], where: str) -> SftConfig:
+    try:
+        return SftConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, SftConfig.model_fields, n=1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise InputError(f"{where}: unknown key {key!r}{hint}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{where}: {key + ': ' if key else ''}{message}") from None

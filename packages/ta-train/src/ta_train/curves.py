@@ -1,0 +1,80 @@
+"""The training curves: a picture, and a sentence that says whether the run over- or underfits, and why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+OVERFIT_RISE = 0.03
+"""Validation loss this share above its own minimum, at the end: overfitting."""
+STILL_FALLING = 0.03
+"""Validation loss still falling by this share over the last third of the run: underfitting."""
+
+
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def fit_sentence(metrics: list[dict[str, Any]]) -> str:
+    """Judge the fit from the validation losses; the rule stands in the sentence."""
+    points = [(m["step"], m["validation_loss"]) for m in metrics if "validation_loss" in m]
+    if len(points) < 3:
+        return f"Too few validation points ({len(points)}) to judge over- or underfitting; raise eval_points."
+    last_step, last = points[-1]
+    best_step, best = min(points, key=lambda point: point[1])
+    if last > best * (1 + OVERFIT_RISE):
+        return (
+            f"It overfits: validation loss rose from {best:.3f} (step {best_step}) to {last:.3f} "
+            f"(step {last_step}), more than {OVERFIT_RISE:.0%} above its minimum. "
+            "Train fewer epochs or add data."
+        )
+    earlier = [loss for step, loss in points if step <= last_step * 2 / 3][-1]
+    fall = (earlier - last) / earlier
+    if fall > STILL_FALLING:
+        return (
+            f"It underfits: validation loss still fell by {fall:.1%} over the last third of the run "
+            f"(to {last:.3f}), more than {STILL_FALLING:.0%}. More steps would help."
+        )
+    return (
+        f"The fit is even: validation loss {last:.3f} is within {OVERFIT_RISE:.0%} of its minimum {best:.3f} "
+        f"and fell by less than {STILL_FALLING:.0%} over the last third of the run."
+    )
+
+
+def plot_curves(metrics: list[dict[str, Any]], file: Path) -> None:
+    """Draw training and validation loss over steps, learning rate below, to a PNG."""
+    from matplotlib.figure import Figure
+
+    train = [m for m in metrics if "loss" in m]
+    validation = [m for m in metrics if "validation_loss" in m]
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    loss, rate = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    steps = [m["step"] for m in train]
+    raw = [m["loss"] for m in train]
+    loss.plot(steps, raw, color="#9db4c0", linewidth=0.8, label="training, each step")
+    loss.plot(steps, _smoothed(raw), color="#253237", label="training, smoothed")
+    loss.plot(
+        [m["step"] for m in validation],
+        [m["validation_loss"] for m in validation],
+        color="#c1121f",
+        marker="o",
+        label="validation",
+    )
+    loss.set_ylabel("loss (nats per trained token)")
+    loss.set_ylim(bottom=0)
+    loss.legend(frameon=False)
+    loss.grid(alpha=0.3)
+    rate.plot(steps, [m.get("learning_rate", 0.0) for m in train], color="#253237")
+    rate.set_ylabel("learning rate")
+    rate.set_xlabel("optimizer step")
+    rate.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)
+
+
+def _smoothed(values: list[float], keep: float = 0.9) -> list[float]:
+    """Exponential moving average, corrected for its start as in Adam (Kingma and Ba 2015)."""
+    average, out = 0.0, []
+    for i, value in enumerate(values, start=1):
+        average = keep * average + (1 - keep) * value
+        out.append(average / (1 - keep**i))
+    return out

@@ -1,0 +1,85 @@
+"""TRL's SFTTrainer over rows that are tokenized and marked already."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback
+from trl import SFTConfig as TrlConfig
+from trl import SFTTrainer
+
+from ta_train.config import SftConfig
+from ta_train.model import cpu_threads, uses_bfloat16
+from ta_train.order import training_order
+from ta_train.render import Rendered
+from ta_train.run_log import RunLog
+
+
+def build_trainer(
+    config: SftConfig,
+    model: Any,
+    tokenizer: Any,
+    train: list[Rendered],
+    validation: list[Rendered],
+    work: Path,
+    log: RunLog,
+) -> SFTTrainer:
+    """A trainer that walks `training_order` once, measures validation loss and writes checkpoints to `work`.
+
+    The order already holds all epochs, so the trainer sees one epoch in sequence: a resumed run continues at
+    the very next batch. TRL's default loss multiplies the output layer on trained positions only.
+    """
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu:
+        torch.set_num_threads(cpu_threads(config))
+    order = training_order(
+        train, order=config.order, epochs=config.epochs, batch_size=config.batch_size, seed=config.seed
+    )
+    per_step = config.batch_size * config.gradient_accumulation
+    steps = math.ceil(len(order) / per_step)
+    if config.max_steps:
+        steps = min(steps, config.max_steps)
+    trainer = SFTTrainer(
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=_dataset([train[i] for i in order]),
+        eval_dataset=_dataset(validation),
+        callbacks=[log],
+        args=TrlConfig(
+            output_dir=str(work),
+            num_train_epochs=1,
+            max_steps=steps,
+            per_device_train_batch_size=config.batch_size,
+            per_device_eval_batch_size=config.batch_size,
+            gradient_accumulation_steps=config.gradient_accumulation,
+            train_sampling_strategy="sequential",
+            learning_rate=config.learning_rate,
+            lr_scheduler_type=config.schedule,
+            warmup_steps=math.ceil(config.warmup * steps),
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            seed=config.seed,
+            use_cpu=not on_gpu,
+            bf16=uses_bfloat16(config),
+            gradient_checkpointing=config.gradient_checkpointing,
+            max_length=None,  # rows that are too long were refused before
+            eval_strategy="steps",
+            eval_on_start=True,
+            eval_steps=max(1, math.ceil(steps / config.eval_points)),
+            save_steps=config.save_every,
+            save_total_limit=2,
+            logging_steps=1,
+            disable_tqdm=True,
+            report_to="none",
+        ),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _dataset(rows: list[Rendered]) -> Dataset:
+    return Dataset.from_dict(
+        {"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
+    )

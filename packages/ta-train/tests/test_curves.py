@@ -1,0 +1,29 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ta_train.curves import fit_sentence, plot_curves
+
+
+def metrics(losses: list[float]) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = [{"step": s, "loss": 1.0, "learning_rate": 1e-3} for s in range(1, 61)]
+    return lines + [{"step": i * 10, "validation_loss": loss} for i, loss in enumerate(losses)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "verdict"),
+    [
+        ([2.0, 1.0, 0.8, 0.7, 0.8, 0.9, 1.0], "It overfits: validation loss rose from 0.700 (step 30) to 1.000"),
+        ([2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8], "It underfits: validation loss still fell by 33.3%"),
+        ([2.0, 1.0, 0.9, 0.81, 0.80, 0.795, 0.79], "The fit is even"),
+        ([2.0, 1.0], "Too few validation points (2)"),
+    ],
+)
+def test_the_fit_is_judged_by_the_stated_rule(losses: list[float], verdict: str) -> None:
+    assert fit_sentence(metrics(losses)).startswith(verdict)
+
+
+def test_the_picture_is_a_png(tmp_path: Path) -> None:
+    plot_curves(metrics([2.0, 1.0, 0.9]), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
