@@ -57,9 +57,7 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
-def test_a_bad_jsonl_file_is_named_in_one_line(
-    tmp_path: Path, ta_data: Callable[..., Any], name: str
-) -> None:
+def test_a_bad_jsonl_file_is_named_in_one_line(tmp_path: Path, ta_data: Callable[..., Any], name: str) -> None:
     content, what = BAD_FILES[name]
     file = tmp_path / "x.jsonl"
     file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -177,9 +175,7 @@ def test_an_output_below_a_file_is_refused(
     assert f"{chats} is a file, no folder can be made below it: name another --out" in ran.err
 
 
-def test_an_output_that_is_a_file_is_refused(
-    chats: Path, tmp_path: Path, ta_data: Callable[..., Any]
-) -> None:
+def test_an_output_that_is_a_file_is_refused(chats: Path, tmp_path: Path, ta_data: Callable[..., Any]) -> None:
     (tmp_path / "out").write_text("mine")
 
     ran = ta_data("prepare", chats, "--out", tmp_path / "out")

@@ -143,9 +143,7 @@ def test_a_chosen_format_overrides_the_keys(tmp_path: Path, make: Any) -> None:
         ({"prompt": "x", "completion": []}, "wrong type", "two strings or two lists"),
     ],
 )
-def test_what_is_no_conversation_is_named(
-    tmp_path: Path, make: Any, raw: Any, reason: str, what: str
-) -> None:
+def test_what_is_no_conversation_is_named(tmp_path: Path, make: Any, raw: Any, reason: str, what: str) -> None:
     (bad,), _ = read(make.lines(tmp_path / "x.jsonl", [raw]))
 
     assert isinstance(bad, Bad)

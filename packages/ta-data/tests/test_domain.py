@@ -114,8 +114,6 @@ def test_held_out_files_are_never_read_as_data(tmp_path: Path) -> None:
     for name in ["a.jsonl", "benchmark.jsonl", "general.jsonl"]:
         (tmp_path / name).write_text("x")
 
-    found = find_inputs(
-        tmp_path, Domain(name="x", benchmark="benchmark.jsonl", general="general.jsonl"), None
-    )
+    found = find_inputs(tmp_path, Domain(name="x", benchmark="benchmark.jsonl", general="general.jsonl"), None)
 
     assert [file.relative for file in found.inputs] == ["a.jsonl"]

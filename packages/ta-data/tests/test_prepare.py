@@ -101,10 +101,7 @@ CHANGES: list[dict[str, Any]] = [
 def test_a_setting_changes_the_digest(domain: Path, tmp_path: Path, change: dict[str, Any]) -> None:
     text = (domain / "raw" / "files.md").read_text()
     other = (
-        text.replace("cp-", "mv-")
-        .replace("group: cp", "group: mv")
-        .replace("copy", "move")
-        .replace("cp", "mv")
+        text.replace("cp-", "mv-").replace("group: cp", "group: mv").replace("copy", "move").replace("cp", "mv")
     )
     (domain / "raw" / "other.md").write_text(other)
     plain = prepare(DataConfig(), domain, tmp_path / "plain")
@@ -156,9 +153,7 @@ def test_a_damaged_artifact_is_refused_and_can_be_replaced(domain: Path, tmp_pat
 def test_rows_that_touch_the_benchmark_are_dropped_and_named(
     domain: Path, tmp_path: Path, make: Any, question: str, answer: str, reason: str
 ) -> None:
-    make.lines(
-        domain / "raw" / "x.jsonl", [make.chat(question, answer, id="leak"), make.chat("Fine?", "Yes.")]
-    )
+    make.lines(domain / "raw" / "x.jsonl", [make.chat(question, answer, id="leak"), make.chat("Fine?", "Yes.")])
     text = (domain / "domain.yaml").read_text()
     (domain / "domain.yaml").write_text(text.replace("    format: knowledge-base\n", ""))
     make.lines(domain / "bench.jsonl", [make.bench_row("b1", "Delete the folder tmp now.", ["rm -r tmp"])])

@@ -146,9 +146,7 @@ def test_the_same_question_twice_stays_together() -> None:
     assert all((str(i) in members) == (str(i + 20) in members) for members in ids.values() for i in range(20))
 
 
-@pytest.mark.parametrize(
-    ("units", "sizes"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (10, [8, 1, 1])]
-)
+@pytest.mark.parametrize(("units", "sizes"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (10, [8, 1, 1])])
 def test_a_split_is_empty_only_where_there_are_too_few_units(units: int, sizes: list[int]) -> None:
     ids = split_ids([row(str(i)) for i in range(units)])
 

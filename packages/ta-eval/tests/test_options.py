@@ -1,4 +1,5 @@
 import pytest
+
 from ta_eval.scorers.options import _table, options_of
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from ta_eval.scorers import score_answer
 from ta_eval.scorers.multiple_choice import chosen_letter, score_multiple_choice
 from ta_eval.scorers.text import score_exact, score_regex
@@ -47,7 +48,9 @@ def test_the_letter_is_found_in_any_usual_form(answer: str) -> None:
     assert chosen_letter(answer, CHOICES) == "B"
 
 
-@pytest.mark.parametrize("answer", ["", "E", "A or B", "600 or 644", "A) 644 B) 600 C) 755 D) 666", "6000", "none"])
+@pytest.mark.parametrize(
+    "answer", ["", "E", "A or B", "600 or 644", "A) 644 B) 600 C) 755 D) 666", "6000", "none"]
+)
 def test_an_answer_that_chooses_none_or_several_chooses_nothing(answer: str) -> None:
     assert chosen_letter(answer, CHOICES) == ""
     assert score_multiple_choice(answer, CHOICES, "B").value == 0
@@ -61,6 +64,7 @@ def test_symbols_are_not_found_inside_longer_ones() -> None:
 
 def test_an_article_is_no_choice() -> None:
     assert chosen_letter("A file has no mode 600 by default", CHOICES) == "B"
+    assert chosen_letter("The answer is a mode that nobody listed.", CHOICES) == ""
 
 
 def test_a_wrong_letter_says_what_was_chosen() -> None:

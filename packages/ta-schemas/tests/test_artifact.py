@@ -9,9 +9,7 @@ from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, Pare
 
 
 def seal(out: Path, text: str = "hello\n", *, log: str = "1 s", replace: bool = False) -> Artifact:
-    with ArtifactWriter(
-        out, kind="dataset", producer="test 1", config={"seed": 1}, replace=replace
-    ) as writer:
+    with ArtifactWriter(out, kind="dataset", producer="test 1", config={"seed": 1}, replace=replace) as writer:
         (writer.path / "train.jsonl").write_text(text)
         (writer.path / "logs").mkdir()
         (writer.path / "logs" / "time.txt").write_text(log)
@@ -182,9 +180,7 @@ def test_a_file_the_manifest_does_not_list_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
-def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ta_schemas.errors import exit_with_one_line
 
     def command() -> None:

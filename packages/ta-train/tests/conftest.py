@@ -8,6 +8,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from train_fixtures import make_tokenizer, rows, seal_dataset
 
+
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers as a Hugging Face folder."""

@@ -14,7 +14,10 @@ def metrics(losses: list[float]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("losses", "verdict"),
     [
-        ([2.0, 1.0, 0.8, 0.7, 0.8, 0.9, 1.0], "It overfits: validation loss rose from 0.700 (step 30) to 1.000"),
+        (
+            [2.0, 1.0, 0.8, 0.7, 0.8, 0.9, 1.0],
+            "It overfits: validation loss rose from 0.700 (step 30) to 1.000",
+        ),
         ([2.0, 1.8, 1.6, 1.4, 1.2, 1.0, 0.8], "It underfits: validation loss still fell by 33.3%"),
         ([2.0, 1.0, 0.9, 0.81, 0.80, 0.795, 0.79], "The fit is even"),
         ([2.0, 1.0], "Too few validation points (2)"),

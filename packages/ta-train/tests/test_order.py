@@ -1,8 +1,8 @@
 from collections import Counter
 
-from train_fixtures import conversation
 from hypothesis import given
 from hypothesis import strategies as st
+from train_fixtures import conversation
 
 from ta_train.order import training_order
 from ta_train.render import Rendered

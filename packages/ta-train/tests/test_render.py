@@ -61,7 +61,10 @@ def test_a_single_row_without_an_answer_is_refused(base_model: Path) -> None:
 
 
 def test_training_on_everything_is_refused(tmp_path: Path) -> None:
-    template = "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ message['content'] }}{% endif %}{% endfor %}"
+    template = (
+        "{% for message in messages %}"
+        "{% if message['role'] == 'assistant' %}{{ message['content'] }}{% endif %}{% endfor %}"
+    )
     make_tokenizer(tmp_path, template=template)
     with pytest.raises(InputError, match="all .* tokens would be trained"):
         render_all(rows(), load(tmp_path), max_length=100)

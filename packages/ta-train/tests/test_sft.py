@@ -87,7 +87,7 @@ def test_the_first_step_starts_at_the_base_model(reference: Artifact, base_model
         rendered = render(row, tokenizer)
         ids, labels = torch.tensor([rendered.input_ids]), torch.tensor([rendered.labels])
         n = int((labels[:, 1:] != -100).sum())
-        total += float(model(input_ids=ids, labels=labels).loss) * n
+        total += model(input_ids=ids, labels=labels).loss.item() * n
         count += n
     first = next(line for line in lines(reference) if "validation_loss" in line)
     assert first["step"] == 0
@@ -237,7 +237,8 @@ from ta_schemas.errors import exit_with_one_line
 from ta_train.config import SftConfig
 from ta_train.sft import sft
 config, dataset, out, resume = sys.argv[1:]
-exit_with_one_line(lambda: sft(SftConfig(**json.loads(config)), Path(dataset), Path(out), resume=resume == "1"))
+settings = SftConfig(**json.loads(config))
+exit_with_one_line(lambda: sft(settings, Path(dataset), Path(out), resume=resume == "1"))
 """
 
 

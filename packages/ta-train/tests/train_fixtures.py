@@ -8,7 +8,8 @@ from ta_schemas.rows import ConversationRow, Message
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
-    "+ '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "+ '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 TOOLS = ["ls", "cp", "mv", "rm", "du", "df", "cat", "tac", "sort", "uniq", "wc", "head"]
 

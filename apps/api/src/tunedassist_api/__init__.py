@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""OpenAI-compatible API over a tuned assistant. Not there yet: see the README."""

@@ -1,1 +1,1 @@
-"""Placeholder docstring."""
+"""Browser demo of a tuned assistant. Not there yet: see the README."""

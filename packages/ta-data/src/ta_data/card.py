@@ -64,9 +64,7 @@ def funnel_rows(funnel: Mapping[str, Any]) -> list[list[Any]]:
 def table(head: list[str], rows: list[list[Any]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _front_matter(config: Mapping[str, Any], stats: Mapping[str, Any]) -> str:
@@ -92,9 +90,7 @@ def _summary(config: Mapping[str, Any], stats: Mapping[str, Any]) -> str:
     if config["scope"]:
         text += f" Scope: {config['scope']}"
     if config["system_prompt"]:
-        text += (
-            f"\n\nSystem prompt of every conversation that came without one:\n\n> {config['system_prompt']}"
-        )
+        text += f"\n\nSystem prompt of every conversation that came without one:\n\n> {config['system_prompt']}"
     return text
 
 

@@ -71,9 +71,7 @@ def plan(benchmark: Benchmark, as_json: Json = False) -> None:
 @app.command()
 def run(
     benchmark: Benchmark,
-    base_url: Annotated[
-        str, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8080/v1.")
-    ],
+    base_url: Annotated[str, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8080/v1.")],
     model: Annotated[str, typer.Option(help="Model name the server knows.")],
     out: Out,
     name: Annotated[str, typer.Option(help="Name in reports; the model's name unless given.")] = "",

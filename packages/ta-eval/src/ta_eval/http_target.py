@@ -64,9 +64,7 @@ class HttpTarget:
         """Ask all with at most `concurrency` in flight; SetupError where no server or no model is there."""
         asyncio.run(self._ask_all(conversations, done, max_tokens=max_tokens, temperature=temperature))
 
-    async def _ask_all(
-        self, conversations: Sequence[list[Message]], done: OnReplies, **settings: Any
-    ) -> None:
+    async def _ask_all(self, conversations: Sequence[list[Message]], done: OnReplies, **settings: Any) -> None:
         from openai import AsyncOpenAI
 
         # The client's own retries give up at a Retry-After of more than a minute, so they are off.
@@ -112,6 +110,8 @@ class HttpTarget:
                 failure = Failure("timeout", f"no answer within {self.timeout_s:g} s")
             except openai.APIConnectionError as error:
                 failure = Failure("connection", f"connection failed: {error.__cause__ or error}")
+            except ValueError as error:  # the client passes on what its JSON parser raises
+                failure = Failure("not a completion", f"the server's answer is not JSON: {error}")
             if wait_s > LONGEST_WAIT_S:
                 return Failure(failure.reason, f"server asks to wait {wait_s:.0f} s: {failure.message}")
             if attempt + 1 < self.attempts:

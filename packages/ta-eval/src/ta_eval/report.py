@@ -82,7 +82,8 @@ def p_value(p: float) -> str:
 
 def markdown_cell(text: str) -> str:
     """Safe inside a table cell or a heading: one line, no markup."""
-    text = " ".join(text.split()).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    text = " ".join(text.split()).replace("\\", "\\\\").replace("&", "&amp;")
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
     return re.sub(r"([|`*_\[\]])", r"\\\1", text)
 
 

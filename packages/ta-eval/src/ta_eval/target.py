@@ -70,9 +70,7 @@ class CallableTarget:
             batch = list(conversations[start : start + self.batch_size])
             answers = self.answer(batch, max_tokens=max_tokens, temperature=temperature)
             if len(answers) != len(batch):
-                raise ValueError(
-                    f"target {self.name!r} gave {len(answers)} answers to {len(batch)} questions"
-                )
+                raise ValueError(f"target {self.name!r} gave {len(answers)} answers to {len(batch)} questions")
             done(
                 {
                     start + i: Reply(a.text, a.finish_reason, a.prompt_tokens, a.completion_tokens)

@@ -1,9 +1,9 @@
 """Artifacts: directories sealed by a manifest that is written last.
 
-    with ArtifactWriter(out, kind="dataset", producer="ta-data 0.1.0", config={...}) as writer:
-        write_jsonl(writer.path / "train.jsonl", rows)
-        writer.metrics["rows"] = 900
-    dataset = Artifact.open(out, kind="dataset")
+with ArtifactWriter(out, kind="dataset", producer="ta-data 0.1.0", config={...}) as writer:
+    write_jsonl(writer.path / "train.jsonl", rows)
+    writer.metrics["rows"] = 900
+dataset = Artifact.open(out, kind="dataset")
 """
 
 import hashlib

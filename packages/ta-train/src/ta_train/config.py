@@ -38,10 +38,10 @@ class SftConfig(BaseModel):
     max_steps: int = Field(0, ge=0, description="stop after this many optimizer steps; 0: no limit")
     batch_size: int = Field(8, ge=1, description="conversations in a forward pass")
     gradient_accumulation: int = Field(1, ge=1, description="forward passes for an optimizer step")
-    order: Literal["task-first", "shuffle"] = Field(
+    order: Literal["core-first", "task-first", "shuffle"] = Field(
         "task-first",
         description="task-first: every task once before any task's second phrasing, so that a short budget "
-        "buys breadth; shuffle: plain random order",
+        "buys breadth; core-first: the same, the domain's main groups before the small ones; shuffle: random",
     )
 
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")

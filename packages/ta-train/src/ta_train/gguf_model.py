@@ -26,7 +26,7 @@ def write_model_folder(gguf_file: Path, folder: Path) -> None:
         reader = GGUFReader(gguf_file)
     except (ValueError, OSError, IndexError, KeyError) as error:
         raise InputError(f"{gguf_file}: unreadable GGUF file ({error}): truncated, or not GGUF") from None
-    fields = {name: field for name, field in reader.fields.items()}
+    fields = reader.fields
 
     def value(name: str, default: Any = None) -> Any:
         return fields[name].contents() if name in fields else default

@@ -43,9 +43,7 @@ def load_with_adapter(config: SftConfig, base: BaseModel) -> Any:
         raise InputError(f"{base.path}: cannot be loaded as a causal language model: {error}") from None
     model.config.use_cache = False
     if config.quantization != "none":
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=config.gradient_checkpointing
-        )
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=config.gradient_checkpointing)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.lora_rank,

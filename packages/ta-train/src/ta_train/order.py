@@ -9,20 +9,30 @@ from ta_train.render import Rendered
 
 T = TypeVar("T")
 
+CORE_GROUP_TASKS = 4
+"""A group with so many training tasks is a core of the domain: what is learned of one task helps the others."""
+
 
 def training_order(
     rows: Sequence[Rendered], *, order: str, epochs: float, batch_size: int, seed: int
 ) -> list[int]:
     """Row indices for the whole run; the trainer takes them in sequence.
 
-    `task-first` walks rounds: each round holds one conversation of every task. `shuffle` mixes all rows.
+    `task-first` walks rounds: each round holds one conversation of every task. `core-first` does so with the
+    core of the domain (groups of at least 4 tasks, and everything that warns, asks back or refuses), then with
+    the rest. `shuffle` mixes all rows.
     Within windows of 8 batches rows are sorted by length, which cuts the padding, and the batches shuffled.
     """
     rng = random.Random(seed)
     indices: list[int] = []
     whole, part = divmod(round(epochs * len(rows)), len(rows))
     for epoch in range(whole + (part > 0)):
-        one = _task_rounds(rows, rng) if order == "task-first" else _shuffled(range(len(rows)), rng)
+        if order == "shuffle":
+            one = _shuffled(range(len(rows)), rng)
+        else:
+            core = _core(rows) if order == "core-first" else set(range(len(rows)))
+            rest = [i for i in range(len(rows)) if i not in core]
+            one = _task_rounds(rows, sorted(core), rng) + _task_rounds(rows, rest, rng)
         indices += one if epoch < whole else one[:part]
     window = 8 * batch_size
     batched: list[int] = []
@@ -36,11 +46,22 @@ def training_order(
     return batched
 
 
-def _task_rounds(rows: Sequence[Rendered], rng: random.Random) -> list[int]:
+def _core(rows: Sequence[Rendered]) -> set[int]:
+    tasks: dict[str, set[str]] = defaultdict(set)
+    for rendered in rows:
+        tasks[rendered.row.group].add(rendered.row.task or rendered.row.id)
+    return {
+        i
+        for i, rendered in enumerate(rows)
+        if len(tasks[rendered.row.group]) >= CORE_GROUP_TASKS or rendered.row.kind != "answer"
+    }
+
+
+def _task_rounds(rows: Sequence[Rendered], members: Sequence[int], rng: random.Random) -> list[int]:
     by_task: dict[str, list[int]] = defaultdict(list)
-    for i, rendered in enumerate(rows):
-        by_task[rendered.row.task or rendered.row.id].append(i)
-    queues = [_shuffled(members, rng) for _, members in sorted(by_task.items())]
+    for i in members:
+        by_task[rows[i].row.task or rows[i].row.id].append(i)
+    queues = [_shuffled(indices, rng) for _, indices in sorted(by_task.items())]
     rounds: list[int] = []
     while queues:
         rounds += [queue.pop() for queue in _shuffled(queues, rng)]

@@ -69,10 +69,12 @@ def sft(
     work.rewind_metrics()
     log = RunLog(work.metrics_file, console)
     model = load_with_adapter(config, base)
-    trainer = build_trainer(config, model, tokenizer, train, validation, work.path, log)
     checkpoint = work.checkpoint()
     if checkpoint:
         console.print(f"resuming at step {work.step}")
+    trainer = build_trainer(
+        config, model, tokenizer, train, validation, work.path, log, fresh=checkpoint is None
+    )
     started = time.monotonic()
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -13,8 +13,34 @@ from trl import SFTTrainer
 from ta_train.config import SftConfig
 from ta_train.model import cpu_threads, uses_bfloat16
 from ta_train.order import training_order
-from ta_train.render import Rendered
+from ta_train.render import IGNORED, Rendered
 from ta_train.run_log import RunLog
+
+
+class CpuTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer with the output layer on trained positions, in one product.
+
+    TRL's own loss rounds those positions up to chunks of 256 and computes each chunk twice to save memory. A
+    CPU has the memory: the same loss a fifth faster (SmolLM2-135M, 8 rows of 75 tokens, measured).
+    """
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Cross entropy in nats, summed over trained tokens, divided by their number in the whole step."""
+        causal = self.accelerator.unwrap_model(model).get_base_model()
+        hidden = causal.base_model(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+        ).last_hidden_state
+        labels = inputs["labels"][:, 1:]
+        trained = labels != IGNORED
+        logits = causal.lm_head(hidden[:, :-1][trained]).float()
+        total = torch.nn.functional.cross_entropy(logits, labels[trained], reduction="sum")
+        loss = total / (trained.sum() if num_items_in_batch is None else num_items_in_batch)
+        if self.model.training:
+            self._total_train_tokens += int(inputs["attention_mask"].sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return (loss, {"logits": logits}) if return_outputs else loss
 
 
 def build_trainer(
@@ -25,6 +51,8 @@ def build_trainer(
     validation: list[Rendered],
     work: Path,
     log: RunLog,
+    *,
+    fresh: bool,
 ) -> SFTTrainer:
     """A trainer that walks `training_order` once, measures validation loss and writes checkpoints to `work`.
 
@@ -41,7 +69,7 @@ def build_trainer(
     steps = math.ceil(len(order) / per_step)
     if config.max_steps:
         steps = min(steps, config.max_steps)
-    trainer = SFTTrainer(
+    trainer = (SFTTrainer if on_gpu else CpuTrainer)(
         model=model,
         processing_class=tokenizer,
         train_dataset=_dataset([train[i] for i in order]),
@@ -66,7 +94,7 @@ def build_trainer(
             gradient_checkpointing=config.gradient_checkpointing,
             max_length=None,  # rows that are too long were refused before
             eval_strategy="steps",
-            eval_on_start=True,
+            eval_on_start=fresh,
             eval_steps=max(1, math.ceil(steps / config.eval_points)),
             save_steps=config.save_every,
             save_total_limit=2,
@@ -80,6 +108,4 @@ def build_trainer(
 
 
 def _dataset(rows: list[Rendered]) -> Dataset:
-    return Dataset.from_dict(
-        {"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
-    )
+    return Dataset.from_dict({"input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]})

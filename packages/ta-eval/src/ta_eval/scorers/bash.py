@@ -24,6 +24,10 @@ NO_BLANKS = frozenset(
 )
 """Variables that hold no blanks in practice, so that `$HOME` is `"$HOME"`."""
 
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+"""Spelled out before parsing: tree-sitter-bash 0.25 crashes on `{` before U+31860 (its issue 337)."""
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
 Node = Any
 """tree_sitter.Node"""
 
@@ -40,11 +44,20 @@ class _Command:
 
 def canonical_forms(text: str) -> tuple[Canonical, Canonical] | None:
     """Both readings of a command (see `arguments`), or None where it does not parse or is empty."""
-    tree = _parser().parse(text.encode("utf-8", "replace"))
+    if CONTROL.search(text):
+        return None
+    tree = _parser().parse(NOT_ASCII.sub(_spell_out, text).encode())
     if tree.root_node.has_error:
         return None
-    forms = [_Canonicaliser(greedy=greedy).sequence(tree.root_node.children) for greedy in (False, True)]
+    try:
+        forms = [_Canonicaliser(greedy=greedy).sequence(tree.root_node.children) for greedy in (False, True)]
+    except RecursionError:  # a model that repeats "$(" until its token limit
+        return None
     return (forms[0], forms[1]) if forms[0] else None
+
+
+def _spell_out(match: re.Match[str]) -> str:
+    return f"_u{ord(match[0]):x}_"
 
 
 @functools.cache

@@ -37,9 +37,7 @@ def extract_command(answer: str) -> str:
 def same_command(one: str, other: str) -> bool:
     """Whether two commands are the same under normalisation; False where either does not parse."""
     forms, others = canonical_forms(one), canonical_forms(other)
-    return (
-        forms is not None and others is not None and any(a == b for a, b in zip(forms, others, strict=True))
-    )
+    return forms is not None and others is not None and any(a == b for a, b in zip(forms, others, strict=True))
 
 
 def score_command(answer: str, references: Sequence[str]) -> Score:

@@ -7,9 +7,10 @@ from string import ascii_uppercase
 from ta_eval.scorers.text import Score, bare_text
 
 VERDICT = re.compile(
-    r"\b(?:answer|choice|option|letter)\b(?:\s+(?:is|would be|should be))?\s*[:=]?\s*\(?([A-Z])\b(?!')",
-    re.IGNORECASE,
+    r"\b(?i:answer|choice|option|letter)\b(?:\s+(?:is|would be|should be))?\s*[:=]?\s*\(?"
+    r"([A-Z]\b(?!')|[a-z](?=[).,;]|\s*$))"
 )
+"""A small letter only before punctuation or the end: "the answer is a link" chooses nothing."""
 
 
 def letters_for(choices: Sequence[str]) -> str:
@@ -20,17 +21,18 @@ def letters_for(choices: Sequence[str]) -> str:
 def chosen_letter(answer: str, choices: Sequence[str]) -> str:
     """The chosen letter, or an empty string where none or more than one could be meant.
 
-    In this order: the answer is a letter ("b", "(B)", "**B**"), starts with one ("B) 600", "B: 600"), says so
-    ("The answer is B"), is one choice's text, names one letter in list form ("... B)"), contains the text
-    of exactly one choice.
+    In this order: the answer is a letter ("b", "(B)", "**B**"), starts with one ("B) 600", unless it lists
+    them all), says so ("The answer is B"), is one choice's text, names one letter in list form ("... B)"),
+    contains the text of exactly one choice.
     """
     letters = letters_for(choices)
     text = re.sub(r"[*_`]{1,3}(?=\S)|(?<=\S)[*_`]{1,3}", "", answer).strip()
     alone = re.fullmatch(r"\W*([A-Za-z])\W*", text)
     if alone and alone[1].upper() in letters:
         return alone[1].upper()
-    first = re.match(r"\(?([A-Z])(?:[).:](?=\s|$)|\s*[-–]\s|\n)", text)
-    if first and first[1] in letters:
+    listed = {match[1] for match in re.finditer(r"(?<!\w)\(?([A-Z])[).:]+(?=\s|$)", text)} & set(letters)
+    first = re.match(r"\(?([A-Z])(?:[).:]+(?=\s|$)|\s*[-–]\s|\n)", text)
+    if first and first[1] in letters and listed != set(letters):
         return first[1]
     said = {match[1].upper() for match in VERDICT.finditer(text)} & set(letters)
     if len(said) == 1:
@@ -42,7 +44,6 @@ def chosen_letter(answer: str, choices: Sequence[str]) -> str:
     ]
     if len(same) == 1:
         return same[0]
-    listed = {match[1] for match in re.finditer(r"(?<!\w)\(?([A-Z])[).:](?=\s|$)", text)} & set(letters)
     if len(listed) == 1:
         return listed.pop()
     held = [letter for letter, choice in zip(letters, choices, strict=True) if _contains(answer, choice)]

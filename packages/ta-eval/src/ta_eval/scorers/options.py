@@ -61,6 +61,7 @@ def _read(entry: str) -> Options:
         elif ">" in token:
             name, _, target = token.partition(">")
             options.same[name] = target
+            options.listed.add(target)
         else:
             match = re.fullmatch(r"(\w?)([:.?])([\w-]*)", token)
             if not match:

@@ -1,0 +1,170 @@
+"""`tunedassist` (short `ta`): from a domain's data to a measured assistant.
+
+Heavy libraries, and the stages themselves, are imported when a command needs them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+from typer.main import get_command
+
+from tunedassist_cli.exit_codes import EXIT_CODES
+from tunedassist_cli.stages import STAGES, LazyStages
+
+EPILOG = "Exit codes: " + "; ".join(f"{code}: {text.partition(':')[0]}" for code, text in EXIT_CODES.items())
+
+app = typer.Typer(
+    cls=LazyStages,
+    help="Tune an assistant on your domain, measure whether it helped, talk to it.\n\n"
+    "Start: `tunedassist run linux-cli`, then `tunedassist chat runs/linux-cli/adapter`.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+@app.command("run")
+def run_command(
+    domain: Annotated[str, typer.Argument(help="A domain folder, or its name below ./data.")],
+    out: Annotated[Path | None, typer.Option(help="Where everything goes. Default: runs/NAME.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="A recipe (`tunedassist train recipes` lists them) or a YAML file.")
+    ] = "cpu-smollm2",
+    base_model: Annotated[
+        str | None, typer.Option(help="Another base model than the recipe's: name, folder, .gguf, hub id.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop the training after this many optimizer steps.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask only the first N items of each set: a run cut short.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the training; the recipe's unless set.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what another run left at --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The whole way: data, base model, measured before, tuning, measured after, report.
+
+    What is sealed already with the same inputs is skipped; after Ctrl-C the same command goes on.
+
+    Example: `tunedassist run linux-cli`
+
+    Example: `tunedassist run data/linux-cli --max-steps 6 --limit 10 --out runs/try`
+    """
+    from tunedassist_cli.pipeline import find_domain, run
+    from tunedassist_cli.summary import as_dict, print_summary
+
+    folder = find_domain(domain)
+    place = out or Path("runs") / folder.resolve().name
+    result = run(
+        folder,
+        place,
+        recipe=recipe,
+        base_model=base_model,
+        max_steps=max_steps,
+        limit=limit,
+        seed=seed,
+        replace=force,
+    )
+    if as_json:
+        print(json.dumps(as_dict(result), ensure_ascii=False))
+    else:
+        print_summary(result)
+
+
+@app.command("chat")
+def chat_command(
+    target: Annotated[
+        str, typer.Argument(metavar="PATH|URL", help="An artifact, a model folder, or a server's base URL.")
+    ],
+    message: Annotated[str | None, typer.Option("--message", "-m", help="Ask this, answer, leave.")] = None,
+    system: Annotated[
+        str | None, typer.Option(help="System prompt; without it the one the model was tuned with.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0: always the likeliest token.")] = None,
+    model: Annotated[str | None, typer.Option(help="With a URL: the model's name there.")] = None,
+    api_key_env: Annotated[
+        str, typer.Option(help="With a URL: the environment variable that holds the API key.")
+    ] = "OPENAI_API_KEY",
+) -> None:
+    """Talk to a tuned artifact, a base model or an OpenAI-compatible server; answers stream.
+
+    Example: `tunedassist chat runs/linux-cli/adapter`
+
+    Example: `tunedassist chat http://127.0.0.1:8080/v1 --model smollm2 -m "How do I list files?"`
+    """
+    from tunedassist_cli.chat import chat
+
+    chat(
+        target,
+        message=message,
+        system=system,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        model=model,
+        api_key_env=api_key_env,
+    )
+
+
+@app.command("exit-codes")
+def exit_codes_command(as_json: Json = False) -> None:
+    """What the exit codes mean."""
+    if as_json:
+        print(json.dumps({str(code): text for code, text in EXIT_CODES.items()}))
+        return
+    for code, text in EXIT_CODES.items():
+        print(f"{code:>3}  {text}")
+
+
+def _stub() -> None:
+    raise AssertionError("a stage is loaded before it is called")
+
+
+for _name, _stage in STAGES.items():
+    app.command(_name, help=_stage.help, rich_help_panel="Stages")(_stub)
+
+
+def main() -> None:
+    """Entry point: an expected error is one line on stderr and a code of the table."""
+    try:
+        code = get_command(app).main(prog_name="tunedassist", standalone_mode=False)
+    except TyperException as error:
+        _refuse(error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - sorted out there, traceback included
+        _leave(error)
+    if code == 130:
+        _leave(KeyboardInterrupt())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: TyperException) -> None:
+    """A wrong command line; a group without a command shows its help instead."""
+    message = error.format_message()
+    if "\n" in message.strip() or not message.strip():
+        print(message, file=sys.stderr)
+    else:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "tunedassist"
+        print(f"error: {message} (see {command} --help)", file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+def _leave(error: BaseException) -> None:
+    # Not imported above: ta_schemas loads pydantic, which `--help` does without.
+    from ta_schemas.errors import exit_with_one_line
+
+    def again() -> None:
+        raise error
+
+    exit_with_one_line(again)

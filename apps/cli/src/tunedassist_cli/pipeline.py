@@ -1,0 +1,248 @@
+"""`tunedassist run`: from a domain folder to a measured adapter, skipping what is sealed already."""
+
+import difflib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ta_schemas import Artifact, InputError, Parent
+from ta_schemas.errors import Stopped
+from ta_schemas.manifest import MANIFEST_NAME
+from tunedassist_cli.messages import say, say_step
+from tunedassist_cli.stages import missing
+
+if TYPE_CHECKING:
+    from ta_eval.config import EvalConfig
+    from ta_serve.engines.transformers import TransformersEngine
+
+GENERAL_PROMPT = "You are a helpful AI assistant."
+"""The general questions are asked with it, base and tuned alike: they are not the domain's."""
+
+BATCH = 64
+"""Conversations handed to the engine at a time; it sorts them by length and journals after each batch."""
+
+
+class Result(NamedTuple):
+    """What a run left."""
+
+    dataset: Artifact
+    adapter: Artifact
+    report: Artifact
+    seconds: dict[str, float]
+    """How long each step took."""
+
+
+def run(
+    domain: Path,
+    out: Path,
+    *,
+    recipe: str = "cpu-smollm2",
+    base_model: str | None = None,
+    max_steps: int | None = None,
+    limit: int | None = None,
+    seed: int | None = None,
+    replace: bool = False,
+) -> Result:
+    """Prepare the data, measure the base model, tune it, measure again, compare.
+
+    Every step is an artifact below `out`. Raises what the stages raise; SetupError for one that is not
+    installed.
+    """
+    with installed("data"):
+        from ta_data import DataConfig, prepare
+        from ta_data.domain import load_domain
+    with installed("train"):
+        from ta_train.base_model import resolve
+        from ta_train.config import load_recipe
+        from ta_train.sft import sft
+    with installed("eval"):
+        from ta_eval.benchmark import read_benchmark
+        from ta_eval.compare import compare
+        from ta_eval.config import CompareConfig, EvalConfig
+        from ta_eval.evaluate import what_can_be_seen
+    with installed("serve"):
+        from ta_serve.open import require_transformers
+
+        require_transformers()
+
+    given = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
+    config = load_recipe(recipe, [f"{key}={value}" for key, value in given.items() if value is not None])
+    root, settings = load_domain(domain)
+    item_sets = {
+        name: first_items(root / file, limit, out)
+        for name, file in (("benchmark", settings.benchmark), ("general", settings.general))
+        if file
+    }
+    if "benchmark" not in item_sets:
+        raise InputError(f"{root / 'domain.yaml'}: benchmark: missing: name a file of held-out questions")
+    prompts = {"benchmark": settings.system_prompt, "general": GENERAL_PROMPT}
+    asked = {name: EvalConfig(system_prompt=prompts[name], max_tokens=config.max_tokens) for name in item_sets}
+    steps = Steps(total=4 + 2 * len(item_sets))
+
+    dataset = steps.take(
+        "dataset", out / "dataset", lambda place: prepare(DataConfig(), domain, place, replace=replace)
+    )
+    with steps.timed("base model"):
+        base = resolve(config.base_model)
+    for file in item_sets.values():
+        say(what_can_be_seen(read_benchmark(file)))
+
+    def measure(
+        system: str, model: dict[str, str], parent: Parent, load: "Callable[[], TransformersEngine]"
+    ) -> dict[str, Path]:
+        answer = Lazily(load)
+        places = {name: out / "predictions" / f"{system}-{name}" for name in item_sets}
+        for name, file in item_sets.items():
+            steps.take(
+                f"{system} model on {name}",
+                places[name],
+                lambda place, name=name, file=file: _evaluate(  # type: ignore[misc]
+                    asked[name], file, system, model, answer, place, parent, replace=replace
+                ),
+            )
+        return places
+
+    before = measure(
+        "base",
+        {"model": base.name, "digest": base.digest},
+        Parent(kind="model", digest=base.digest),
+        lambda: _load(base.path, adapted=False),
+    )
+    adapter = steps.take(
+        "training",
+        out / "adapter",
+        lambda place: _or_how_to_go_on(lambda: sft(config, dataset.path, place, resume=True, replace=replace)),
+    )
+    after = measure(
+        "tuned",
+        {"model": f"{base.name} + adapter", "digest": adapter.digest},
+        adapter.as_parent,
+        lambda: _load(adapter.path, adapted=True),
+    )
+    title = f"{settings.title or settings.name}: base and tuned {base.name}"
+    report = steps.take(
+        "report",
+        out / "eval-report",
+        lambda place: compare(
+            CompareConfig(title=title),
+            {name: [before[name], after[name]] for name in item_sets},
+            place,
+            replace=replace,
+        ),
+    )
+    return Result(dataset, adapter, report, steps.seconds)
+
+
+class Steps:
+    """Runs the steps, and tells how long each took or that it was sealed already."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.seconds: dict[str, float] = {}
+
+    def take(self, name: str, place: Path, verb: Callable[[Path], Artifact]) -> Artifact:
+        """A step that seals an artifact at `place`; it was skipped if the manifest there is the old one."""
+        manifest = place / MANIFEST_NAME
+        old = manifest.stat().st_mtime_ns if manifest.exists() else None
+        say_step(len(self.seconds) + 1, self.total, name)
+        started = time.monotonic()
+        artifact = verb(place)
+        self._end(name, started, skipped=manifest.stat().st_mtime_ns == old)
+        return artifact
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """A step that seals nothing at a place of ours."""
+        say_step(len(self.seconds) + 1, self.total, name)
+        started = time.monotonic()
+        yield
+        self._end(name, started, skipped=False)
+
+    def _end(self, name: str, started: float, *, skipped: bool) -> None:
+        self.seconds[name] = time.monotonic() - started
+        say(f"    {self.seconds[name]:.1f} s{' (sealed already)' if skipped else ''}")
+
+
+class Lazily:
+    """Loads the engine at the first question: a step that is sealed already needs none."""
+
+    def __init__(self, load: "Callable[[], TransformersEngine]") -> None:
+        self._load = load
+        self._engine: TransformersEngine | None = None
+
+    def __call__(
+        self, batch: Sequence[Sequence[dict[str, str]]], *, max_tokens: int, temperature: float
+    ) -> Sequence[Any]:
+        """Answer a batch."""
+        if self._engine is None:
+            self._engine = self._load()
+        return self._engine.generate(batch, max_tokens=max_tokens, temperature=temperature)
+
+
+def _load(path: Path, *, adapted: bool) -> "TransformersEngine":
+    from ta_serve.open import open_engine
+
+    engine = open_engine(path)
+    if engine.adapted != adapted:  # a bug: the comparison would be of a model with itself
+        raise RuntimeError(f"{path}: adapter active: {engine.adapted}, expected {adapted}")
+    return engine
+
+
+def _evaluate(
+    config: "EvalConfig",
+    file: Path,
+    system: str,
+    model: dict[str, str],
+    answer: Lazily,
+    place: Path,
+    parent: Parent,
+    *,
+    replace: bool,
+) -> Artifact:
+    from ta_eval.evaluate import evaluate
+    from ta_eval.target import CallableTarget
+
+    target = CallableTarget(system, model, answer, batch_size=BATCH)
+    return evaluate(config, file, target, place, replace=replace, parents=[parent])
+
+
+def _or_how_to_go_on(train: Callable[[], Artifact]) -> Artifact:
+    try:
+        return train()
+    except Stopped:
+        raise Stopped("training stopped, with a checkpoint: run the same command again to go on") from None
+
+
+@contextmanager
+def installed(stage: str) -> Iterator[None]:
+    """Turn a missing stage into a SetupError with its install line."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing(stage, error) from None
+
+
+def find_domain(domain: str) -> Path:
+    """A domain folder by path, or by name below ./data. Raises InputError naming the nearest."""
+    for folder in (Path(domain), Path("data") / domain):
+        if folder.is_dir():
+            return folder
+    known = sorted(file.parent.name for file in Path("data").glob("*/domain.yaml"))
+    near = difflib.get_close_matches(domain, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known below ./data: {', '.join(known) or 'none'}"
+    raise InputError(f"no domain {domain!r}: neither a folder nor a name below ./data: {hint}")
+
+
+def first_items(file: Path, limit: int | None, out: Path) -> Path:
+    """The item set, or a copy of its first `limit` lines below `out`."""
+    if limit is None:
+        return file
+    if not file.exists():
+        raise InputError(f"{file}: no such file")
+    lines = [line for line in file.read_bytes().splitlines(keepends=True) if line.strip()]
+    copy = out / f"first-{limit}" / file.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(b"".join(lines[:limit]))
+    return copy

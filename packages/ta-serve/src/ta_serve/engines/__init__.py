@@ -1,0 +1,1 @@
+"""Engines: one module each. The first runs PyTorch models with `transformers`."""
