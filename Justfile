@@ -79,8 +79,3 @@ format:
 [group('upkeep')]
 schemas:
     uv run python -m ta_schemas.export packages/ta-schemas/json
-
-# the commands of a training run timed step by step, as a table
-[group('upkeep')]
-bench-main *OPTIONS:
-    uv run python tests/bench_main.py {{ OPTIONS }}

@@ -18,15 +18,27 @@ from ta_schemas.jsonl import read_jsonl
 from ta_schemas.rows import BenchmarkRow, ConversationRow
 
 ROOT = Path(__file__).parents[3] / "data" / "linux-cli"
+REHEARSAL = "raw/general-chat.jsonl"
 LEFT_OVER = re.compile(r"(?<![$%{])\{[A-Za-z_]\w*\}(?!\})")
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[ConversationRow]:
+def records() -> list[Record]:
     root, domain = load_domain(ROOT)
-    records = list(collect(find_inputs(root, domain, None).inputs, domain.refusal, {}))
-    assert [record for record in records if not isinstance(record, Record)] == []
-    return [record.row for record in records if isinstance(record, Record)]
+    found = list(collect(find_inputs(root, domain, None).inputs, domain.refusal, {}))
+    assert [record for record in found if not isinstance(record, Record)] == []
+    return [record for record in found if isinstance(record, Record)]
+
+
+@pytest.fixture(scope="module")
+def rows(records: list[Record]) -> list[ConversationRow]:
+    """The conversations of the knowledge base."""
+    return [record.row for record in records if not record.where.startswith(REHEARSAL)]
+
+
+@pytest.fixture(scope="module")
+def rehearsal(records: list[Record]) -> list[ConversationRow]:
+    return [record.row for record in records if record.where.startswith(REHEARSAL)]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +53,8 @@ def test_there_is_as_much_of_each_kind_as_the_card_promises(rows: list[Conversat
     assert len({row.task for row in rows}) >= 300
     assert len(rows) >= 1000
     assert 0.07 <= sum(len(row.messages) > 2 for row in rows) / len(rows) <= 0.13
-    assert 0.04 <= share["warn"] + share["clarify"] <= 0.07
-    assert 0.02 <= share["out-of-scope"] <= 0.04
+    assert 0.04 <= share["warn"] + share["clarify"] <= 0.09
+    assert 0.03 <= share["out-of-scope"] <= 0.05
 
 
 def test_every_command_parses(rows: list[ConversationRow], benchmark: list[BenchmarkRow]) -> None:
@@ -106,6 +118,35 @@ def test_no_conversation_touches_the_benchmark(rows: list[ConversationRow]) -> N
     touches = {row.source: held.touches(row) for row in rows}
 
     assert {source: touch for source, touch in touches.items() if touch} == {}
+
+
+def test_rehearsal_is_short_general_chat_with_a_system_prompt_of_its_own(
+    rehearsal: list[ConversationRow],
+) -> None:
+    assert Counter(row.group for row in rehearsal) == {
+        "general-arithmetic": 24,
+        "general-facts": 30,
+        "general-reading": 24,
+        "general-format": 22,
+        "general-common-sense": 20,
+    }
+    assert Counter(row.messages[0].content for row in rehearsal) == {
+        "You are a helpful AI assistant.": 80,
+        "You are a friendly assistant that answers briefly.": 40,
+    }
+    assert {tuple(m.role for m in row.messages) for row in rehearsal} == {("system", "user", "assistant")}
+    assert all("```" not in m.content for row in rehearsal for m in row.messages)
+    assert max(len(row.messages[2].content.split()) for row in rehearsal) <= 12
+    assert len({normalised(row.messages[1].content) for row in rehearsal}) == len(rehearsal)
+
+
+@pytest.mark.parametrize("held_out", ["benchmark.jsonl", "general.jsonl"])
+def test_no_rehearsal_touches_a_held_out_question(rehearsal: list[ConversationRow], held_out: str) -> None:
+    held = load_held(ROOT, held_out)
+
+    touches = {row.id: held.touches(row) for row in rehearsal}
+
+    assert {row_id: touch for row_id, touch in touches.items() if touch} == {}
 
 
 def test_a_planted_benchmark_item_would_be_noticed(

@@ -128,6 +128,8 @@ def test_another_configuration_does_not_overwrite_it_unless_told(
         {"batch_size": 3},
         {"gradient_accumulation": 2},
         {"order": "shuffle"},
+        {"order": "core-first"},
+        {"repeat": {"answer": 2}},
         {"learning_rate": 1e-3},
         {"schedule": "linear"},
         {"warmup": 0.5},
@@ -136,7 +138,7 @@ def test_another_configuration_does_not_overwrite_it_unless_told(
         {"seed": 7},
         {"dtype": "bfloat16"},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=str,
 )
 def test_every_option_changes_the_trained_weights(
     change: dict[str, Any], reference: Artifact, base_model: Path, dataset: Path, tmp_path: Path
@@ -168,7 +170,6 @@ def test_attention_and_checkpointing_reach_the_model(base_model: Path) -> None:
     for attention in ("eager", "sdpa"):
         model = load_with_adapter(fixed(base_model, attention=attention), base)
         assert model.config._attn_implementation == attention
-    assert load_with_adapter(fixed(base_model), base).config._attn_implementation == "eager"
 
 
 def test_gradient_checkpointing_gives_the_same_losses(

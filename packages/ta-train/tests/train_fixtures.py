@@ -19,7 +19,7 @@ def conversation(tool: str, phrasing: int) -> ConversationRow:
     return ConversationRow(
         id=f"{tool}-{phrasing}",
         task=tool,
-        group=tool,
+        group="files" if tool in TOOLS[:5] else tool,
         source=f"tools.md:{phrasing + 1}",
         messages=[
             Message(role="system", content="Answer with a command."),

@@ -38,6 +38,10 @@ def run_command(
     recipe: Annotated[
         str, typer.Option(help="A recipe (`tunedassist train recipes` lists them) or a YAML file.")
     ] = "cpu-smollm2",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
+    ] = None,
     base_model: Annotated[
         str | None, typer.Option(help="Another base model than the recipe's: name, folder, .gguf, hub id.")
     ] = None,
@@ -70,6 +74,7 @@ def run_command(
         folder,
         place,
         recipe=recipe,
+        overrides=overrides or [],
         base_model=base_model,
         max_steps=max_steps,
         limit=limit,

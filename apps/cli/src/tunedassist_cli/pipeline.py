@@ -39,6 +39,7 @@ def run(
     out: Path,
     *,
     recipe: str = "cpu-smollm2",
+    overrides: Sequence[str] = (),
     base_model: str | None = None,
     max_steps: int | None = None,
     limit: int | None = None,
@@ -47,6 +48,7 @@ def run(
 ) -> Result:
     """Prepare the data, measure the base model, tune it, measure again, compare.
 
+    `overrides` (`key=value`) change the recipe; `base_model`, `max_steps` and `seed` are short for three.
     Every step is an artifact below `out`. Raises what the stages raise; SetupError for one that is not
     installed.
     """
@@ -68,10 +70,11 @@ def run(
         require_transformers()
 
     given = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
-    config = load_recipe(recipe, [f"{key}={value}" for key, value in given.items() if value is not None])
+    short = [f"{key}={value}" for key, value in given.items() if value is not None]
+    config = load_recipe(recipe, [*overrides, *short])
     root, settings = load_domain(domain)
     item_sets = {
-        name: first_items(root / file, limit, out)
+        name: some_items(root / file, limit, out)
         for name, file in (("benchmark", settings.benchmark), ("general", settings.general))
         if file
     }
@@ -81,11 +84,12 @@ def run(
     asked = {name: EvalConfig(system_prompt=prompts[name], max_tokens=config.max_tokens) for name in item_sets}
     steps = Steps(total=4 + 2 * len(item_sets))
 
-    dataset = steps.take(
-        "dataset", out / "dataset", lambda place: prepare(DataConfig(), domain, place, replace=replace)
-    )
     with steps.timed("base model"):
         base = resolve(config.base_model)
+    data_config = DataConfig(tokenizer=base.path)
+    dataset = steps.take(
+        "dataset", out / "dataset", lambda place: prepare(data_config, domain, place, replace=replace)
+    )
     for file in item_sets.values():
         say(what_can_be_seen(read_benchmark(file)))
 
@@ -235,14 +239,15 @@ def find_domain(domain: str) -> Path:
     raise InputError(f"no domain {domain!r}: neither a folder nor a name below ./data: {hint}")
 
 
-def first_items(file: Path, limit: int | None, out: Path) -> Path:
-    """The item set, or a copy of its first `limit` lines below `out`."""
+def some_items(file: Path, limit: int | None, out: Path) -> Path:
+    """The item set, or a copy of `limit` of its lines, evenly over the file, below `out`."""
     if limit is None:
         return file
     if not file.exists():
         raise InputError(f"{file}: no such file")
     lines = [line for line in file.read_bytes().splitlines(keepends=True) if line.strip()]
-    copy = out / f"first-{limit}" / file.name
+    limit = min(limit, len(lines))
+    copy = out / f"cut-to-{limit}" / file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_bytes(b"".join(lines[:limit]))
+    copy.write_bytes(b"".join(lines[i * len(lines) // limit] for i in range(limit)))
     return copy

@@ -30,7 +30,7 @@ def as_dict(result: Result) -> dict[str, Any]:
 
 def print_summary(result: Result) -> None:
     """The table, the sentence, where things are, what to do next."""
-    console = Console()
+    console = Console(soft_wrap=True)  # paths and commands stay whole
     report = read_report(result)
     table = Table("item set", "items", "base", "tuned", "difference (95 % interval)", "verdict")
     for items in report.item_sets:

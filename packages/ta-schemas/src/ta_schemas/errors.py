@@ -51,6 +51,8 @@ class Stopped(UserError):
     exit_code = 130
 
 
+_STOPPED = "stopped by Ctrl-C; run the same command again to go on"
+
 _OS_HINTS = {
     errno.ENOSPC: "no space left on the disk: free some or name another --out",
     errno.EROFS: "the file system is read-only: name another --out",
@@ -70,7 +72,11 @@ def exit_with_one_line(command: Callable[[], object]) -> None:
     except UserError as error:
         _leave(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _leave("stopped by Ctrl-C; run the same command again to go on", 130)
+        _leave(_STOPPED, 130)
+    except SystemExit as left:
+        if left.code == 130:  # typer has caught Ctrl-C already
+            _leave(_STOPPED, 130)
+        raise
     except OSError as error:
         if error.errno not in _OS_HINTS:
             raise

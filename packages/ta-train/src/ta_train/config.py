@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ta_schemas import InputError
+from ta_schemas.rows import ConversationKind
 
 ALL_LINEAR = "all-linear"
 
@@ -44,6 +45,11 @@ class SftConfig(BaseModel):
         "buys breadth; core-first: the same, the domain's main groups before the small ones; shuffle: random",
     )
 
+    repeat: dict[ConversationKind, int] = Field(
+        default_factory=dict,
+        description="how often rows of a kind appear in an epoch, such as {out-of-scope: 2}; others once",
+    )
+
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps spent warming up")
@@ -54,8 +60,8 @@ class SftConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the processor multiplies it natively, else float32"
     )
-    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
-        "auto", description="auto: eager on a CPU (its fused kernel is slow for short rows), sdpa on a GPU"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
+        "sdpa", description="as transformers names them; sdpa: PyTorch's own"
     )
     gradient_checkpointing: bool = Field(False, description="less memory, about a quarter more time")
     threads: int = Field(0, ge=0, description="CPU threads; 0: all cores this process may use")
@@ -69,6 +75,8 @@ class SftConfig(BaseModel):
 
     @model_validator(mode="after")
     def _not_empty(self) -> "SftConfig":
+        if any(count < 1 for count in self.repeat.values()):
+            raise ValueError("repeat: every count must be at least 1")
         if self.target_modules == []:
             raise ValueError("target_modules: name at least one module, or all-linear")
         return self

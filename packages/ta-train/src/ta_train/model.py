@@ -30,14 +30,14 @@ def load_with_adapter(config: SftConfig, base: BaseModel) -> Any:
     logging.disable_progress_bar()
     set_seed(config.seed)
     on_gpu = torch.cuda.is_available()
-    attention = config.attention
-    if attention == "auto":
-        attention = "sdpa" if on_gpu else "eager"
     # On a CPU the weights stay float32 and autocast multiplies in bfloat16; on a GPU they are kept in it.
     weights = torch.bfloat16 if on_gpu and uses_bfloat16(config) else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            base.path, dtype=weights, attn_implementation=attention, quantization_config=_quantization(config)
+            base.path,
+            dtype=weights,
+            attn_implementation=config.attention,
+            quantization_config=_quantization(config),
         )
     except (OSError, ValueError) as error:
         raise InputError(f"{base.path}: cannot be loaded as a causal language model: {error}") from None

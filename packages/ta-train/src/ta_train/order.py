@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ta_train.render import Rendered
@@ -14,25 +14,33 @@ CORE_GROUP_TASKS = 4
 
 
 def training_order(
-    rows: Sequence[Rendered], *, order: str, epochs: float, batch_size: int, seed: int
+    rows: Sequence[Rendered],
+    *,
+    order: str,
+    epochs: float,
+    batch_size: int,
+    seed: int,
+    repeat: Mapping[str, int] | None = None,
 ) -> list[int]:
     """Row indices for the whole run; the trainer takes them in sequence.
 
     `task-first` walks rounds: each round holds one conversation of every task. `core-first` does so with the
     core of the domain (groups of at least 4 tasks, and everything that warns, asks back or refuses), then with
     the rest. `shuffle` mixes all rows.
+    `repeat` says how often rows of a kind appear in an epoch (once where it says nothing).
     Within windows of 8 batches rows are sorted by length, which cuts the padding, and the batches shuffled.
     """
     rng = random.Random(seed)
     indices: list[int] = []
-    whole, part = divmod(round(epochs * len(rows)), len(rows))
+    copies = [(repeat or {}).get(rendered.row.kind, 1) for rendered in rows]
+    whole, part = divmod(round(epochs * sum(copies)), sum(copies))
     for epoch in range(whole + (part > 0)):
         if order == "shuffle":
-            one = _shuffled(range(len(rows)), rng)
+            one = _shuffled([i for i, count in enumerate(copies) for _ in range(count)], rng)
         else:
             core = _core(rows) if order == "core-first" else set(range(len(rows)))
             rest = [i for i in range(len(rows)) if i not in core]
-            one = _task_rounds(rows, sorted(core), rng) + _task_rounds(rows, rest, rng)
+            one = _task_rounds(rows, sorted(core), copies, rng) + _task_rounds(rows, rest, copies, rng)
         indices += one if epoch < whole else one[:part]
     window = 8 * batch_size
     batched: list[int] = []
@@ -57,10 +65,13 @@ def _core(rows: Sequence[Rendered]) -> set[int]:
     }
 
 
-def _task_rounds(rows: Sequence[Rendered], members: Sequence[int], rng: random.Random) -> list[int]:
-    by_task: dict[str, list[int]] = defaultdict(list)
+def _task_rounds(
+    rows: Sequence[Rendered], members: Sequence[int], copies: Sequence[int], rng: random.Random
+) -> list[int]:
+    by_task: dict[tuple[str, int], list[int]] = defaultdict(list)
     for i in members:
-        by_task[rows[i].row.task or rows[i].row.id].append(i)
+        for copy in range(copies[i]):  # a copy is a task of its own, so that it stands in the same round
+            by_task[rows[i].row.task or rows[i].row.id, copy].append(i)
     queues = [_shuffled(indices, rng) for _, indices in sorted(by_task.items())]
     rounds: list[int] = []
     while queues:

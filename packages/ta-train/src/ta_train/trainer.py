@@ -29,12 +29,13 @@ class CpuTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> Any:
         """Cross entropy in nats, summed over trained tokens, divided by their number in the whole step."""
         causal = self.accelerator.unwrap_model(model).get_base_model()
-        hidden = causal.base_model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-        ).last_hidden_state
         labels = inputs["labels"][:, 1:]
         trained = labels != IGNORED
-        logits = causal.lm_head(hidden[:, :-1][trained]).float()
+        with self.accelerator.autocast():  # the wrapped forward, which would do it, is not called
+            hidden = causal.base_model(
+                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            ).last_hidden_state
+            logits = causal.lm_head(hidden[:, :-1][trained]).float()
         total = torch.nn.functional.cross_entropy(logits, labels[trained], reduction="sum")
         loss = total / (trained.sum() if num_items_in_batch is None else num_items_in_batch)
         if self.model.training:
@@ -63,7 +64,12 @@ def build_trainer(
     if not on_gpu:
         torch.set_num_threads(cpu_threads(config))
     order = training_order(
-        train, order=config.order, epochs=config.epochs, batch_size=config.batch_size, seed=config.seed
+        train,
+        order=config.order,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        repeat=config.repeat,
     )
     per_step = config.batch_size * config.gradient_accumulation
     steps = math.ceil(len(order) / per_step)
