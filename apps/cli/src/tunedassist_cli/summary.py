@@ -1,6 +1,8 @@
 """What a person reads at the end of a run."""
 
 import json
+import resource
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -25,6 +27,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "item_sets": report["item_sets"],
         "headlines": result.report.manifest.metrics["headlines"],
         "seconds": {name: round(value, 1) for name, value in result.seconds.items()},
+        "peak_memory_gb": round(peak_memory_gb(), 2),
     }
 
 
@@ -53,7 +56,7 @@ def print_summary(result: Result) -> None:
     console.print(
         f"\nadapter  {adapter}\ncurves   {adapter / 'logs' / 'curves.png'}"
         f"\nreport   {result.report.path / 'report.html'}"
-        f"\ntook     {sum(result.seconds.values()) / 60:.1f} minutes"
+        f"\ntook     {sum(result.seconds.values()) / 60:.1f} minutes, at most {peak_memory_gb():.1f} GB of memory"
     )
     console.print(
         "\nNext:"
@@ -62,6 +65,12 @@ def print_summary(result: Result) -> None:
         f"\n  tunedassist serve generate {adapter} --in questions.jsonl --out answers.jsonl",
         highlight=False,
     )
+
+
+def peak_memory_gb() -> float:
+    """The most this process ever held, in 10^9 bytes. Linux counts in KiB, macOS in bytes (getrusage(2))."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
 def _points(interval: Interval) -> str:

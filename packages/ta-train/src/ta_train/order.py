@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from ta_schemas.rows import ConversationKind
 from ta_train.render import Rendered
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ def training_order(
     epochs: float,
     batch_size: int,
     seed: int,
-    repeat: Mapping[str, int] | None = None,
+    repeat: Mapping[ConversationKind, int] | None = None,
 ) -> list[int]:
     """Row indices for the whole run; the trainer takes them in sequence.
 
