@@ -53,10 +53,11 @@ def print_summary(result: Result) -> None:
     metrics = result.adapter.manifest.metrics
     console.print(metrics["fit"])
     adapter = result.adapter.path
+    minutes = sum(result.seconds.values()) / 60
     console.print(
         f"\nadapter  {adapter}\ncurves   {adapter / 'logs' / 'curves.png'}"
         f"\nreport   {result.report.path / 'report.html'}"
-        f"\ntook     {sum(result.seconds.values()) / 60:.1f} minutes, at most {peak_memory_gb():.1f} GB of memory"
+        f"\ntook     {minutes:.1f} minutes, {peak_memory_gb():.1f} GB of memory at most"
     )
     console.print(
         "\nNext:"
