@@ -217,3 +217,23 @@ def test_an_output_without_permission_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 5, done.stderr
     assert "permission denied" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_output_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file, no folder can be made below it"):
+        seal(tmp_path / "file" / "deep" / "a")
+
+
+def test_ctrl_c_is_one_line_and_130_whoever_caught_it_first(capsys: pytest.CaptureFixture[str]) -> None:
+    from ta_schemas.errors import exit_with_one_line
+
+    for raised in (KeyboardInterrupt(), SystemExit(130)):
+
+        def command(error: BaseException = raised) -> None:
+            raise error
+
+        with pytest.raises(SystemExit) as left:
+            exit_with_one_line(command)
+        assert left.value.code == 130
+        assert "stopped by Ctrl-C" in capsys.readouterr().err

@@ -41,7 +41,6 @@ def prepare(config: DataConfig, source: Path, out: Path, *, replace: bool = Fals
     counting = load_counting(config.tokenizer)
     held = load_held(root, domain.benchmark)
     resolved = resolve(config, domain, found, tokenizer=counting.digest, benchmark=held.digest)
-    refuse_below_a_file(out)
     if not replace and (done := sealed(out, kind="dataset", config=resolved, parents=[])):
         return done
     writer = ArtifactWriter(out, kind="dataset", producer=PRODUCER, config=resolved, replace=replace)
@@ -127,10 +126,3 @@ def with_system(record: Record, prompt: str) -> Record:
 def drop_row(bad: Bad) -> DropRow:
     """A line of `dropped.jsonl`; what has no id is named by its place."""
     return DropRow(id=bad.id or bad.where, reason=bad.reason, source=bad.where, detail=bad.detail)
-
-
-def refuse_below_a_file(out: Path) -> None:
-    """Say so before the work is done, where no folder can be made."""
-    for parent in Path(out).absolute().parents:
-        if parent.is_file():
-            raise InputError(f"{out}: {parent} is a file, no folder can be made below it: name another --out")

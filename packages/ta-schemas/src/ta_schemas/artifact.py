@@ -179,6 +179,9 @@ def sealed(out: Path, *, kind: Kind, config: dict[str, Any], parents: Sequence[P
 
 def refuse_existing(out: Path, *, replace: bool = False) -> None:
     """Raise before the expensive part when `out` holds something that is not ours to overwrite."""
+    for parent in out.absolute().parents:
+        if parent.is_file():
+            raise InputError(f"{out}: {parent} is a file, no folder can be made below it: name another --out")
     if out.is_file():
         raise InputError(f"{out}: is a file, expected a directory to write the artifact to")
     if out.is_dir() and any(out.iterdir()):
