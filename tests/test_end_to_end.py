@@ -56,6 +56,17 @@ def test_the_same_command_again_skips_every_step(out: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_same_training_twice_gives_the_same_adapter_digest(out: Path) -> None:
+    digests = []
+    for name in ("first", "second"):
+        command = ["train", "sft", str(out / "dataset"), "--recipe", "cpu-tiny", "--max-steps", "2", "--json"]
+        done = tunedassist(*command, "--out", str(out.parent / name))
+        assert done.returncode == 0, done.stderr
+        digests.append(json.loads(done.stdout)["digest"])
+    assert digests[0] == digests[1]
+
+
+@pytest.mark.slow
 def test_the_tuned_adapter_chats(out: Path) -> None:
     done = tunedassist("chat", str(out / "adapter"), "-m", "How do I list files?", "--max-tokens", "24")
     assert done.returncode == 0, done.stderr

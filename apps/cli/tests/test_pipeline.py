@@ -125,7 +125,7 @@ def test_json_is_all_that_stands_on_stdout(again, recipe, tunedassist):
     assert result["headlines"]
 
 
-def test_limit_asks_only_the_first_items(again, recipe, tunedassist, tmp_path):
+def test_limit_asks_items_evenly_over_the_set(again, recipe, tunedassist, tmp_path):
     domain, _ = again
     out = tmp_path / "short"
     code, printed, told = tunedassist(
@@ -135,7 +135,7 @@ def test_limit_asks_only_the_first_items(again, recipe, tunedassist, tmp_path):
     result = json.loads(printed)
     assert [items["comparisons"][0]["items"] for items in result["item_sets"]] == [2, 2]
     rows = read_jsonl(out / "predictions" / "base-benchmark" / "predictions.jsonl", PredictionRow)
-    assert [row.id for row in rows] == ["b0", "b1"]
+    assert [row.id for row in rows] == ["b0", "b3"]
 
 
 def test_options_of_the_training_reach_it(again, recipe, tunedassist, tmp_path):
