@@ -108,7 +108,9 @@ def _write_adapter(
 ) -> None:
     """Weights and everything that must travel with them, so that nobody passes it again."""
     # A name, not this machine's path: the adapter is the same wherever it was made.
-    model.peft_config["default"].base_model_name_or_path = base.name
+    lora = model.peft_config["default"]
+    lora.base_model_name_or_path = base.name
+    lora.target_modules = sorted(lora.target_modules)  # a set: written in another order by each process
     model.save_pretrained(folder, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card template says nothing of this run
     # The base folder's own files, byte for byte: what transformers writes anew can differ from what it read.
