@@ -68,7 +68,7 @@ def uses_bfloat16(config: SftConfig) -> bool:
 
 @cache
 def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively; emulated, a matrix product took 40 times as long as in float32 (AVX2)."""
+    """Whether the processor multiplies bfloat16 natively; emulated (AVX2) a product took 40 times as long."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
