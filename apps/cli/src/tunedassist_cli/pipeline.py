@@ -57,7 +57,8 @@ def run(
         from ta_data.domain import load_domain
     with installed("train"):
         from ta_train.base_model import resolve
-        from ta_train.config import load_recipe
+        from ta_train.config import SftConfig
+        from ta_train.recipe import load_recipe
         from ta_train.sft import sft
     with installed("eval"):
         from ta_eval.benchmark import read_benchmark
@@ -71,7 +72,7 @@ def run(
 
     given = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
     short = [f"{key}={value}" for key, value in given.items() if value is not None]
-    config = load_recipe(recipe, [*overrides, *short])
+    config = load_recipe(recipe, SftConfig, [*overrides, *short])
     root, settings = load_domain(domain)
     item_sets = {
         name: some_items(root / file, limit, out)

@@ -1,8 +1,10 @@
 """Tune a base model on a sealed dataset.
 
-    from ta_train.config import load_recipe
+    from ta_train.config import SftConfig
+    from ta_train.recipe import load_recipe
     from ta_train.sft import sft
-    adapter = sft(load_recipe("cpu-smollm2"), Path("runs/linux-cli/dataset"), Path("runs/linux-cli/adapter"))
+    recipe = load_recipe("cpu-smollm2", SftConfig)
+    adapter = sft(recipe, Path("runs/linux-cli/dataset"), Path("runs/linux-cli/adapter"))
 
 In: a `dataset` artifact. Out: an `adapter` artifact. On the command line: `ta-train sft`.
 """

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ta_schemas.errors import exit_with_one_line
+from ta_schemas.errors import InputError, exit_with_one_line
 
 app = typer.Typer(
     help="Tune a base model on a sealed dataset.",
@@ -49,12 +49,13 @@ def sft_command(
 
     Ctrl-C saves a checkpoint; the same command with `--resume` goes on to the same final loss.
     """
-    from ta_train.config import load_recipe
+    from ta_train.config import SftConfig
+    from ta_train.recipe import load_recipe
     from ta_train.sft import sft
 
     short = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
     given = [f"{key}={value}" for key, value in short.items() if value is not None]
-    config = load_recipe(recipe, [*(overrides or []), *given])
+    config = load_recipe(recipe, SftConfig, [*(overrides or []), *given])
     adapter = sft(config, dataset, out, resume=resume, replace=force)
     metrics = adapter.manifest.metrics
     if as_json:
@@ -72,25 +73,29 @@ def sft_command(
 @app.command("recipes")
 def recipes_command(as_json: Json = False) -> None:
     """List the shipped recipes and what they are for."""
-    from ta_train.config import load_recipe, recipe_names
+    from ta_train.recipe import load_recipe, recipe_method, recipe_names
 
-    recipes = {name: load_recipe(name) for name in recipe_names()}
+    recipes = {name: load_recipe(name, recipe_method(name)) for name in recipe_names()}
     if as_json:
         print(json.dumps({name: recipe.model_dump() for name, recipe in recipes.items()}))
         return
-    table = Table("recipe", "base model", "what it is for")
+    table = Table("recipe", "method", "base model", "what it is for")
     for name, recipe in recipes.items():
-        table.add_row(name, recipe.base_model, recipe.description)
+        table.add_row(name, recipe.method, recipe.base_model, recipe.description)
     Console().print(table)
 
 
 @app.command("keys")
-def keys_command() -> None:
-    """List the keys of a recipe with their defaults and meaning."""
-    from ta_train.config import SftConfig
+def keys_command(
+    method: Annotated[str, typer.Argument(help="A method, as `ta-train recipes` names them.")] = "sft",
+) -> None:
+    """List the keys of a method's recipes with their defaults and meaning."""
+    from ta_train.config import CONFIGS
 
+    if method not in CONFIGS:
+        raise InputError(f"unknown method {method!r}: choose one of {', '.join(CONFIGS)}")
     table = Table("key", "default", "meaning")
-    for key, field in SftConfig.model_fields.items():
+    for key, field in CONFIGS[method].model_fields.items():
         table.add_row(key, str(field.default), field.description or "")
     Console().print(table)
 

@@ -1,23 +1,20 @@
-"""The configuration of a training run: pydantic, unknown keys refused with the nearest known one."""
+"""The configuration of a training run, a class a method."""
 
-import difflib
-import importlib.resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ta_schemas import InputError
 from ta_schemas.rows import ConversationKind
 
 ALL_LINEAR = "all-linear"
 
 
-class SftConfig(BaseModel):
-    """Supervised fine-tuning with LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
+class TrainConfig(BaseModel):
+    """What every method has: base model, adapter, budget, optimizer, numerics."""
 
     model_config = ConfigDict(extra="forbid")
+    method: str
+    """The method's command, as in `ta-train sft`."""
 
     description: str = Field("", description="what the recipe is for; not used in training")
     base_model: str = Field(
@@ -39,16 +36,6 @@ class SftConfig(BaseModel):
     max_steps: int = Field(0, ge=0, description="stop after this many optimizer steps; 0: no limit")
     batch_size: int = Field(8, ge=1, description="conversations in a forward pass")
     gradient_accumulation: int = Field(1, ge=1, description="forward passes for an optimizer step")
-    order: Literal["core-first", "task-first", "shuffle"] = Field(
-        "task-first",
-        description="task-first: every task once before any task's second phrasing, so that a short budget "
-        "buys breadth; core-first: the same, the domain's main groups before the small ones; shuffle: random",
-    )
-
-    repeat: dict[ConversationKind, int] = Field(
-        default_factory=dict,
-        description="how often rows of a kind appear in an epoch, such as {out-of-scope: 2}; others once",
-    )
 
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine")
@@ -74,64 +61,38 @@ class SftConfig(BaseModel):
     temperature: float = Field(0.0, ge=0, description="carried by the adapter as a default; 0: greedy")
 
     @model_validator(mode="after")
-    def _not_empty(self) -> "SftConfig":
-        if any(count < 1 for count in self.repeat.values()):
-            raise ValueError("repeat: every count must be at least 1")
+    def _some_target(self) -> "TrainConfig":
         if self.target_modules == []:
             raise ValueError("target_modules: name at least one module, or all-linear")
         return self
 
 
-def recipe_names() -> list[str]:
-    """The recipes that ship with the package."""
-    folder = importlib.resources.files("ta_train") / "recipes"
-    return sorted(Path(str(f)).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+class SftConfig(TrainConfig):
+    """Supervised fine-tuning with LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685)."""
 
+    method: Literal["sft"] = "sft"
 
-def load_recipe(name: str, overrides: list[str] | None = None) -> SftConfig:
-    """Read a shipped recipe by name or a YAML file by path, then apply `key=value` overrides.
-
-    Raises InputError naming the file, the key and the nearest known key.
-    """
-    text, where = _recipe_text(name)
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: expected key: value pairs")
-    for override in overrides or []:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise InputError(f"--set {override}: expected key=value, such as --set lora_rank=8")
-        values[key.strip()] = yaml.safe_load(value)
-        where = f"{name} with --set"
-    return _validated(values, where)
-
-
-def _recipe_text(name: str) -> tuple[str, str]:
-    if name in recipe_names():
-        file = importlib.resources.files("ta_train") / "recipes" / f"{name}.yaml"
-        return file.read_text(encoding="utf-8"), f"recipe {name}"
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path.read_text(encoding="utf-8"), str(path)
-    near = difflib.get_close_matches(name, recipe_names(), n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise InputError(
-        f"unknown recipe {name!r}: {hint}choose one of {', '.join(recipe_names())} or name a .yaml file"
+    order: Literal["core-first", "task-first", "shuffle"] = Field(
+        "task-first",
+        description="task-first: every task once before any task's second phrasing, so that a short budget "
+        "buys breadth; core-first: the same, the domain's main groups before the small ones; shuffle: random",
+    )
+    repeat: dict[ConversationKind, int] = Field(
+        default_factory=dict,
+        description="how often rows of a kind appear in an epoch, such as {out-of-scope: 2}; others once",
+    )
+    engine: Literal["auto", "fast", "trl"] = Field(
+        "auto",
+        description="fast: our own passes for Llama models on a CPU, the same loss in less time; trl: "
+        "transformers' model under TRL's loss; auto: fast where it can, and the reason where it cannot",
     )
 
+    @model_validator(mode="after")
+    def _positive_repeats(self) -> "SftConfig":
+        if any(count < 1 for count in self.repeat.values()):
+            raise ValueError("repeat: every count must be at least 1")
+        return self
 
-def _validated(values: dict[str, Any], where: str) -> SftConfig:
-    try:
-        return SftConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, SftConfig.model_fields, n=1)
-            hint = f", did you mean {near[0]}?" if near else ""
-            raise InputError(f"{where}: unknown key {key!r}{hint}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {key + ': ' if key else ''}{message}") from None
+
+CONFIGS: dict[str, type[TrainConfig]] = {"sft": SftConfig}
+"""The methods by name, as a recipe's `method` says it."""

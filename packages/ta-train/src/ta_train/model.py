@@ -1,13 +1,11 @@
 """Loading the frozen base model and laying the adapter over it."""
 
-import os
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ta_schemas import InputError, SetupError
 from ta_train.base_model import BaseModel
-from ta_train.config import SftConfig
+from ta_train.config import TrainConfig
+from ta_train.processor import cpu_has_bfloat16
 
 
 def load_tokenizer(base: BaseModel) -> Any:
@@ -20,7 +18,7 @@ def load_tokenizer(base: BaseModel) -> Any:
     return tokenizer
 
 
-def load_with_adapter(config: SftConfig, base: BaseModel) -> Any:
+def load_with_adapter(config: TrainConfig, base: BaseModel) -> Any:
     """The base model, frozen, with a fresh LoRA adapter (B = 0: the first step starts at the base model)."""
     import torch
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
@@ -57,7 +55,7 @@ def load_with_adapter(config: SftConfig, base: BaseModel) -> Any:
         raise InputError(f"target_modules: {error}") from None
 
 
-def uses_bfloat16(config: SftConfig) -> bool:
+def uses_bfloat16(config: TrainConfig) -> bool:
     """Whether this run multiplies in bfloat16."""
     if config.dtype != "auto":
         return config.dtype == "bfloat16"
@@ -66,26 +64,7 @@ def uses_bfloat16(config: SftConfig) -> bool:
     return bool(torch.cuda.is_bf16_supported()) if torch.cuda.is_available() else cpu_has_bfloat16()
 
 
-@cache
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively; emulated (AVX2) a product took 40 times as long."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return any(flag in flags for flag in ("avx512_bf16", "amx_bf16", " bf16 "))
-
-
-def cpu_threads(config: SftConfig) -> int:
-    """Threads for the matrix products: the configured number, or the cores this process may use."""
-    if config.threads:
-        return config.threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _quantization(config: SftConfig) -> Any:
+def _quantization(config: TrainConfig) -> Any:
     if config.quantization == "none":
         return None
     try:
