@@ -90,7 +90,7 @@ def keys_command(
     method: Annotated[str, typer.Argument(help="A method, as `ta-train recipes` names them.")] = "sft",
 ) -> None:
     """List the keys of a method's recipes with their defaults and meaning."""
-    from ta_train.config import CONFIGS
+    from ta_train.recipe import CONFIGS
 
     if method not in CONFIGS:
         raise InputError(f"unknown method {method!r}: choose one of {', '.join(CONFIGS)}")

@@ -92,7 +92,3 @@ class SftConfig(TrainConfig):
         if any(count < 1 for count in self.repeat.values()):
             raise ValueError("repeat: every count must be at least 1")
         return self
-
-
-CONFIGS: dict[str, type[TrainConfig]] = {"sft": SftConfig}
-"""The methods by name, as a recipe's `method` says it."""

@@ -9,9 +9,12 @@ import yaml
 from pydantic import ValidationError
 
 from ta_schemas import InputError
-from ta_train.config import CONFIGS, TrainConfig
+from ta_train.config import SftConfig, TrainConfig
 
 C = TypeVar("C", bound=TrainConfig)
+
+CONFIGS: dict[str, type[TrainConfig]] = {"sft": SftConfig}
+"""The methods by name, as a recipe's `method` says it."""
 
 
 def recipe_names() -> list[str]:

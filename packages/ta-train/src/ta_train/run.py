@@ -13,6 +13,7 @@ from rich.console import Console
 from ta_schemas import Artifact, ArtifactWriter, Parent, sealed
 from ta_schemas.artifact import refuse_existing
 from ta_schemas.errors import Stopped
+from ta_schemas.manifest import Kind
 from ta_train import PRODUCER
 from ta_train.base_model import BaseModel
 from ta_train.config import TrainConfig
@@ -35,10 +36,12 @@ class TrainingRun:
         inputs: Sequence[Artifact],
         out: Path,
         *,
+        kind: Kind = "adapter",
         resume: bool = False,
         replace: bool = False,
         console: Console | None = None,
     ) -> None:
+        self.kind: Kind = kind
         self.config = config
         self.out = out
         self.resume = resume
@@ -48,12 +51,12 @@ class TrainingRun:
         self.identity = {config.method: config.model_dump(exclude={"description"}), "base_model": base.name}
         self.parents = [*(i.as_parent for i in inputs), Parent(kind="model", digest=base.digest)]
 
-    def done(self, kind: str = "adapter") -> Artifact | None:
+    def done(self) -> Artifact | None:
         """What is sealed at `out` already; None where there is work to do.
 
         Raises ArtifactError where something else stands there.
         """
-        found = sealed(self.out, kind=kind, config=self.identity, parents=self.parents)
+        found = sealed(self.out, kind=self.kind, config=self.identity, parents=self.parents)
         if not found:
             refuse_existing(self.out, replace=self.replace)
         return found
@@ -83,13 +86,11 @@ class TrainingRun:
             raise Stopped(f"stopped at step {work.step} with a checkpoint: run again with --resume to go on")
         return trainer, read_metrics(work.metrics_file)
 
-    def seal(
-        self, write: Callable[[Path], None], metrics: dict[str, Any], *, kind: str = "adapter"
-    ) -> Artifact:
+    def seal(self, write: Callable[[Path], None], metrics: dict[str, Any]) -> Artifact:
         """Let `write(folder)` write the weights, add metrics, curves and environment, seal, drop the work."""
         with ArtifactWriter(
             self.out,
-            kind=kind,
+            kind=self.kind,
             producer=PRODUCER,
             config=self.identity,
             parents=self.parents,
@@ -109,7 +110,7 @@ class TrainingRun:
                 **{name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate")},
             }
         self.work.remove()
-        return Artifact.open(self.out, kind=kind)
+        return Artifact.open(self.out, kind=self.kind)
 
 
 def summary(metrics: list[dict[str, Any]], rows: int, model: Any) -> dict[str, Any]:
