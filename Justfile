@@ -73,6 +73,14 @@ format:
     uv run ruff check --fix .
     uv run ruff format .
 
+# ── benchmarks ───────────────────────────────────────────────────────────────
+
+# tokens/s of our engine beside TRL's, on this processor
+[group('benchmarks')]
+bench-train *OPTIONS:
+    uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
+    uv run python packages/ta-train/benchmarks/bench_train.py {{ OPTIONS }}
+
 # ── upkeep ───────────────────────────────────────────────────────────────────
 
 # write the JSON Schema files of ta-schemas anew

@@ -124,19 +124,22 @@ def test_rehearsal_is_short_general_chat_with_a_system_prompt_of_its_own(
     rehearsal: list[ConversationRow],
 ) -> None:
     assert Counter(row.group for row in rehearsal) == {
-        "general-arithmetic": 24,
-        "general-facts": 30,
-        "general-reading": 24,
-        "general-format": 22,
-        "general-common-sense": 20,
+        "general-arithmetic": 100,
+        "general-facts": 80,
+        "general-reading": 60,
+        "general-format": 52,
+        "general-common-sense": 40,
     }
     assert Counter(row.messages[0].content for row in rehearsal) == {
-        "You are a helpful AI assistant.": 80,
-        "You are a friendly assistant that answers briefly.": 40,
+        "You are a helpful AI assistant named SmolLM, trained by Hugging Face": 221,
+        "You are a helpful AI assistant.": 28,
+        "You are a friendly assistant that answers briefly.": 28,
+        "You are a helpful assistant.": 28,
+        "Answer the question correctly and in few words.": 27,
     }
     assert {tuple(m.role for m in row.messages) for row in rehearsal} == {("system", "user", "assistant")}
     assert all("```" not in m.content for row in rehearsal for m in row.messages)
-    assert max(len(row.messages[2].content.split()) for row in rehearsal) <= 12
+    assert max(len(row.messages[2].content.split()) for row in rehearsal) <= 16
     assert len({normalised(row.messages[1].content) for row in rehearsal}) == len(rehearsal)
 
 

@@ -11,11 +11,32 @@ from trl import SFTTrainer
 
 from ta_train.arguments import training_arguments
 from ta_train.config import SftConfig
+from ta_train.fast.engine import fast_engine
 from ta_train.order import training_order
 from ta_train.processor import cpu_threads
-from ta_train.render import Rendered
+from ta_train.render import IGNORED, Rendered
 from ta_train.run_log import RunLog
 from ta_train.work import WorkFolder
+
+
+class FastTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer around a model whose forward gives the summed loss at once (`ta_train.fast`)."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Cross entropy in nats, summed over trained tokens, divided by their number in the whole step."""
+        total = model(
+            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=inputs["labels"]
+        )
+        if num_items_in_batch is None:
+            loss = total / (inputs["labels"][:, 1:] != IGNORED).sum()
+        else:  # the tokens of all processes, whose gradients will be averaged
+            loss = total / num_items_in_batch * self.accelerator.num_processes
+        if self.model.training:
+            self._total_train_tokens += int(inputs["attention_mask"].sum())
+            self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
+        return (loss, {}) if return_outputs else loss
 
 
 def build_trainer(
@@ -41,19 +62,27 @@ def build_trainer(
     steps = math.ceil(len(order) / (config.batch_size * config.gradient_accumulation))
     if config.max_steps:
         steps = min(steps, config.max_steps)
-    trainer = SFTTrainer(
+    arguments = training_arguments(config, work.path, steps=steps, fresh=work.checkpoint() is None)
+    engine, reason = fast_engine(config, model)
+    if engine:  # it multiplies in its own dtype without autocast, checkpoints by itself, has its own loss
+        arguments |= {"bf16": False, "gradient_checkpointing": False, "loss_type": "nll"}
+    elif reason:
+        log.console.print(f"TRL's own engine: the fast one does not serve this run ({reason})")
+    trainer = (FastTrainer if engine else SFTTrainer)(
         model=model,
         processing_class=tokenizer,
         train_dataset=_dataset([train[i] for i in order]),
         eval_dataset=_dataset(validation),
         callbacks=[log],
         args=TrlConfig(
-            **training_arguments(config, work.path, steps=steps, fresh=work.checkpoint() is None),
+            **arguments,
             train_sampling_strategy="sequential",  # the order holds all epochs
             max_length=None,  # rows that are too long were refused before
         ),
     )
     trainer.remove_callback(PrinterCallback)
+    if engine:
+        engine.take_over()
     return trainer
 
 
