@@ -130,4 +130,4 @@ def test_without_openai_the_install_line_is_named(tunedassist, url, monkeypatch)
     monkeypatch.setitem(sys.modules, "openai", None)
     code, _, told = tunedassist("chat", url, "--model", "tiny", "-m", "Hi")
     assert code == 5
-    assert "install tunedassist-cli[eval]" in told
+    assert "install tunedassist-cli[chat]" in told

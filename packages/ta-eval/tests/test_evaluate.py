@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from ta_eval.benchmark import read_benchmark
 from ta_eval.config import EvalConfig
-from ta_eval.evaluate import evaluate
+from ta_eval.evaluate import evaluate, what_can_be_seen
 from ta_eval.journal import journal_path
 from ta_eval.predictions import score_predictions
 from ta_eval.target import CallableTarget, Failure, Message, OnReplies, Reply
@@ -252,14 +253,8 @@ def test_a_folder_that_is_no_artifact_is_refused_before_anything_is_asked(
     assert parrot.asked == 0
 
 
-def test_the_detectable_effect_is_said_before_the_run(
-    write_benchmark: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    parrot = Parrot()
-    parrot.stop_after = 0
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(EvalConfig(), write_benchmark(100), parrot.target(), tmp_path / "out")
-    assert "8.9 / 12.5 / 15.3 points" in capsys.readouterr().err
+def test_the_detectable_effect_follows_from_the_number_of_items(write_benchmark: Write) -> None:
+    assert "8.9 / 12.5 / 15.3 points" in what_can_be_seen(read_benchmark(write_benchmark(100)))
 
 
 def test_parents_are_named_in_the_manifest(write_benchmark: Write, tmp_path: Path) -> None:

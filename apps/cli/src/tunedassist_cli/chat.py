@@ -65,7 +65,7 @@ class Server:
         try:
             import openai
         except ImportError:
-            raise SetupError("openai is not installed: install tunedassist-cli[eval]") from None
+            raise SetupError("openai is not installed: install tunedassist-cli[chat]") from None
         key = os.environ.get(api_key_env) or "none"  # most local servers ask for none
         self.url, self.model, self.options = base_url, model, options
         self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=1)

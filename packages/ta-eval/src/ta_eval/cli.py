@@ -98,9 +98,11 @@ def run(
 
     Example: ta-eval run benchmark.jsonl --base-url http://127.0.0.1:8080/v1 --model smollm2 --out runs/base
     """
+    from ta_eval.benchmark import read_benchmark
     from ta_eval.config import EvalConfig
-    from ta_eval.evaluate import evaluate
+    from ta_eval.evaluate import evaluate, what_can_be_seen
     from ta_eval.http_target import HttpTarget
+    from ta_eval.progress import say
 
     settings = EvalConfig.load(
         config,
@@ -112,6 +114,7 @@ def run(
     target = HttpTarget(
         name or model, base_url, model, api_key_env, concurrency, attempts=attempts, timeout_s=timeout_s
     )
+    say(what_can_be_seen(read_benchmark(benchmark)))
     _print_summary(evaluate(settings, benchmark, target, out, replace=force), as_json=as_json)
 
 

@@ -39,7 +39,6 @@ def evaluate(
     if done is not None:
         return done
     refuse_existing(out, replace=replace)
-    say(what_can_be_seen(items))
     with Journal(journal_path(out)) as journal:
         answers, speed = _ask(config, items, target, journal)
         _refuse_failures(answers, on_error=config.on_error, journal=journal.path)
