@@ -24,12 +24,12 @@ chat *OPTIONS:
 # the default tests: minutes, no network, no GPU
 [group('quality')]
 test *OPTIONS:
-    HF_HUB_OFFLINE=1 uv run pytest {{ OPTIONS }}
+    HF_HUB_OFFLINE=1 uv run --group extras pytest {{ OPTIONS }}
 
 # the tests marked slow: real training with the embedded model
 [group('quality')]
 test-slow *OPTIONS:
-    HF_HUB_OFFLINE=1 uv run pytest -m slow {{ OPTIONS }}
+    HF_HUB_OFFLINE=1 uv run --group extras pytest -m slow {{ OPTIONS }}
 
 # one package's tests with only its own dependencies: just isolated ta-eval
 [group('quality')]

@@ -85,7 +85,7 @@ def test_loss_and_gradients_equal_those_of_peft(targets: str | list[str], checkp
     expected = peft_loss(model, SHARING)
     wanted = gradients(model, expected)
     engine = FastLlama(model.get_base_model(), dtype=torch.float32, checkpointing=checkpointing)
-    loss = engine.loss(*SHARING)
+    loss = engine.losses(*SHARING).losses.sum()
     got = gradients(model, loss)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert got.keys() == wanted.keys()
@@ -108,17 +108,17 @@ def test_every_shape_of_llama_gives_the_same_loss(change: dict[str, Any]) -> Non
     model = with_adapter(llama(**change))
     expected = peft_loss(model, SHARING).item()
     engine = FastLlama(model.get_base_model(), dtype=torch.float32)
-    assert engine.loss(*SHARING).item() == pytest.approx(expected, rel=1e-5)
+    assert engine.losses(*SHARING).losses.sum().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_more_trained_tokens_than_a_chunk_of_the_cross_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ta_train.fast.functions import SummedCrossEntropy
+    from ta_train.fast.functions import CrossEntropy
 
     model = with_adapter(llama())
     expected = peft_loss(model, SHARING)
     wanted = gradients(model, expected)
-    monkeypatch.setattr(SummedCrossEntropy, "CHUNK", 3)
-    loss = FastLlama(model.get_base_model(), dtype=torch.float32).loss(*SHARING)
+    monkeypatch.setattr(CrossEntropy, "CHUNK", 3)
+    loss = FastLlama(model.get_base_model(), dtype=torch.float32).losses(*SHARING).losses.sum()
     got = gradients(model, loss)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert all(torch.allclose(got[n], wanted[n], rtol=1e-3, atol=1e-4) for n in wanted)
@@ -127,7 +127,7 @@ def test_more_trained_tokens_than_a_chunk_of_the_cross_entropy(monkeypatch: pyte
 def test_bfloat16_stays_near_float32_and_rounds() -> None:
     model = with_adapter(llama())
     expected = peft_loss(model, SHARING).item()
-    loss = FastLlama(model.get_base_model(), dtype=torch.bfloat16).loss(*SHARING).item()
+    loss = FastLlama(model.get_base_model(), dtype=torch.bfloat16).losses(*SHARING).losses.sum().item()
     assert loss != expected
     assert loss == pytest.approx(expected, rel=0.02)
 
@@ -192,7 +192,6 @@ def test_a_run_has_the_losses_of_trl_and_seals_an_ordinary_adapter(
 
 
 def losses(adapter: Artifact) -> list[float]:
-    import json
 
     text = (adapter.path / "logs" / "metrics.jsonl").read_text()
     return [line["loss"] for line in map(json.loads, text.splitlines()) if "loss" in line]

@@ -18,16 +18,18 @@ def write_adapter(
     *,
     system_prompt: str,
     dataset: str,
+    state_dict: dict[str, Any] | None = None,
 ) -> None:
     """Write a PEFT model's adapter, its tokenizer and `settings.json`, so that nobody passes them again.
 
-    `dataset` is the digest of what it was trained on.
+    `dataset` is the digest of what it was trained on; `state_dict` holds the weights where `model` has only a
+    piece of them (`TrainingRun.state_dict`).
     """
     # A name, not this machine's path: the adapter is the same wherever it was made.
     lora = model.peft_config["default"]
     lora.base_model_name_or_path = base.name
     lora.target_modules = sorted(lora.target_modules)  # a set: written in another order by each process
-    model.save_pretrained(folder, save_embedding_layers=False)
+    model.save_pretrained(folder, save_embedding_layers=False, state_dict=state_dict)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's card template says nothing of this run
     write_companions(folder, config, base, tokenizer, system_prompt=system_prompt, dataset=dataset)
 

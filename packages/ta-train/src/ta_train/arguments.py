@@ -4,10 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ta_train.config import TrainConfig
+from ta_train.machine import on_gpu
 from ta_train.model import uses_bfloat16
+from ta_train.processes import world_size
+from ta_train.trackers import tracker_arguments
 
 
 def training_arguments(config: TrainConfig, work: Path, *, steps: int, fresh: bool) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def training_arguments(config: TrainConfig, work: Path, *, steps: int, fresh: bo
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "seed": config.seed,
-        "use_cpu": not torch.cuda.is_available(),
+        "use_cpu": not on_gpu(config),
         "bf16": uses_bfloat16(config),
         "gradient_checkpointing": config.gradient_checkpointing,
         "eval_strategy": "steps",
@@ -38,6 +39,13 @@ def training_arguments(config: TrainConfig, work: Path, *, steps: int, fresh: bo
         "save_steps": config.save_every,
         "save_total_limit": 2,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would log the mean of the steps before in place of a nan
         "disable_tqdm": True,
-        "report_to": "none",
+        **tracker_arguments(config, work),
     }
+
+
+def optimizer_steps(config: TrainConfig, rows: int) -> int:
+    """How many steps `rows` rows make, counted over all epochs, over all processes; at most `max_steps`."""
+    steps = math.ceil(rows / (config.batch_size * config.gradient_accumulation * world_size()))
+    return min(steps, config.max_steps) if config.max_steps else steps

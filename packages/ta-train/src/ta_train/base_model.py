@@ -1,5 +1,6 @@
 """The base model by name: the embedded one, a local folder, a GGUF file or a hub id."""
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -79,8 +80,12 @@ def _from_gguf(name: str, gguf: Path, *, expected_sha256: str = "") -> BaseModel
     if not (out / MANIFEST_NAME).exists():
         from ta_train.gguf_model import write_model_folder
 
-        with ArtifactWriter(out, kind="model", producer=PRODUCER, config=config) as writer:
-            write_model_folder(gguf, writer.path)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.with_name(f"{out.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the processes of one run all come here at once
+            if not (out / MANIFEST_NAME).exists():
+                with ArtifactWriter(out, kind="model", producer=PRODUCER, config=config) as writer:
+                    write_model_folder(gguf, writer.path)
     artifact = Artifact.open(out, kind="model")
     return BaseModel(name, out, artifact.digest)
 

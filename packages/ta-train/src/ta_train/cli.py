@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ta_schemas.errors import InputError, exit_with_one_line
+from ta_train import cli_launch, cli_merge, cli_preference, cli_registry, cli_rl, cli_sweep
 
 app = typer.Typer(
     help="Tune a base model on a sealed dataset.",
@@ -37,6 +38,9 @@ def sft_command(
     ] = None,
     max_steps: Annotated[int | None, typer.Option(help="Short for --set max_steps=…")] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=…")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Short for --set backend=…: trl, or unsloth on a GPU.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace what stands at --out; discard an unfinished run.")
@@ -53,7 +57,7 @@ def sft_command(
     from ta_train.recipe import load_recipe
     from ta_train.sft import sft
 
-    short = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
+    short = {"base_model": base_model, "max_steps": max_steps, "seed": seed, "backend": backend}
     given = [f"{key}={value}" for key, value in short.items() if value is not None]
     config = load_recipe(recipe, SftConfig, [*(overrides or []), *given])
     adapter = sft(config, dataset, out, resume=resume, replace=force)
@@ -67,7 +71,9 @@ def sft_command(
         f"validation loss {metrics['validation_loss_before']:.3f} → {metrics['validation_loss']:.3f}"
     )
     console.print(metrics["fit"])
-    console.print(f"adapter: {adapter.path}\ncurves:  {adapter.path / 'logs' / 'curves.png'}")
+    console.print(
+        f"{adapter.manifest.kind + ':':<9}{adapter.path}\ncurves:  {adapter.path / 'logs' / 'curves.png'}"
+    )
 
 
 @app.command("recipes")
@@ -116,6 +122,14 @@ def base_model_command(
         print(json.dumps({"name": base.name, "path": str(base.path), "digest": base.digest}))
     else:
         print(f"{base.name}\n{base.path}\n{base.digest}")
+
+
+app.add_typer(cli_launch.app)
+app.add_typer(cli_merge.app)
+app.add_typer(cli_registry.app, name="registry")
+app.add_typer(cli_sweep.app)
+app.add_typer(cli_preference.app)
+app.add_typer(cli_rl.app)
 
 
 def main() -> None:

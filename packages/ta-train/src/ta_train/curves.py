@@ -29,7 +29,7 @@ def fit_sentence(metrics: list[dict[str, Any]]) -> str:
             "Train fewer epochs or add data."
         )
     earlier = [loss for step, loss in points if step <= last_step * 2 / 3][-1]
-    fall = (earlier - last) / earlier
+    fall = (earlier - last) / earlier if earlier else 0.0  # a hinge loss can be exactly 0
     if fall > STILL_FALLING:
         return (
             f"It underfits: validation loss still fell by {fall:.1%} over the last third of the run "
@@ -42,13 +42,18 @@ def fit_sentence(metrics: list[dict[str, Any]]) -> str:
 
 
 def plot_curves(metrics: list[dict[str, Any]], file: Path) -> None:
-    """Draw training and validation loss over steps, learning rate below, to a PNG."""
+    """Draw training and validation loss over steps, learning rate below, to a PNG.
+
+    Between them the reward or its margin, where there is one.
+    """
     from matplotlib.figure import Figure
 
     train = [m for m in metrics if "loss" in m]
     validation = [m for m in metrics if "validation_loss" in m]
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    loss, rate = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    reward = next((key for key in ("reward_margin", "reward") if any(key in m for m in train)), "")
+    heights = [3, 2, 1] if reward else [3, 1]
+    figure = Figure(figsize=(7, 1 + sum(heights)), layout="constrained")
+    loss, *rewards, rate = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     steps = [m["step"] for m in train]
     raw = [m["loss"] for m in train]
     loss.plot(steps, raw, color="#9db4c0", linewidth=0.8, label="training, each step")
@@ -60,10 +65,16 @@ def plot_curves(metrics: list[dict[str, Any]], file: Path) -> None:
         marker="o",
         label="validation",
     )
-    loss.set_ylabel("loss (nats per trained token)")
-    loss.set_ylim(bottom=0)
+    loss.set_ylabel("loss" if reward else "loss (nats per trained token)")
+    loss.set_ylim(bottom=min(0, *raw))
     loss.legend(frameon=False)
     loss.grid(alpha=0.3)
+    if reward:
+        for key, color in ((reward, "#9db4c0"), (f"validation_{reward}", "#c1121f")):
+            points = [m for m in metrics if key in m]
+            rewards[0].plot([m["step"] for m in points], [m[key] for m in points], color=color)
+        rewards[0].set_ylabel(reward.replace("_", " "))
+        rewards[0].grid(alpha=0.3)
     rate.plot(steps, [m.get("learning_rate", 0.0) for m in train], color="#253237")
     rate.set_ylabel("learning rate")
     rate.set_xlabel("optimizer step")

@@ -7,12 +7,14 @@ from pathlib import Path
 
 
 def cpu_threads(wanted: int = 0) -> int:
-    """Threads for the matrix products: the wanted number, or (0) the cores this process may use."""
+    """Threads for the matrix products: the wanted number, or (0) the cores this process may use.
+
+    Processes that torchrun started on one machine share its cores.
+    """
     if wanted:
         return wanted
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 @cache

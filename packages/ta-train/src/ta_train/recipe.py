@@ -10,10 +10,21 @@ from pydantic import ValidationError
 
 from ta_schemas import InputError
 from ta_train.config import SftConfig, TrainConfig
+from ta_train.config_preference import DpoConfig, KtoConfig, OrpoConfig
+from ta_train.config_rl import DistillConfig, GrpoConfig, PpoConfig, RewardConfig
 
 C = TypeVar("C", bound=TrainConfig)
 
-CONFIGS: dict[str, type[TrainConfig]] = {"sft": SftConfig}
+CONFIGS: dict[str, type[TrainConfig]] = {
+    "sft": SftConfig,
+    "dpo": DpoConfig,
+    "orpo": OrpoConfig,
+    "kto": KtoConfig,
+    "reward": RewardConfig,
+    "ppo": PpoConfig,
+    "grpo": GrpoConfig,
+    "distill": DistillConfig,
+}
 """The methods by name, as a recipe's `method` says it."""
 
 

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: a dataset artifact in, an adapter artifact out (`ta-train sft`)."""
+"""Supervised fine-tuning: a dataset artifact in, an adapter or model artifact out (`ta-train sft`)."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 from rich.console import Console
 
 from ta_schemas import Artifact, InputError, read_jsonl
+from ta_schemas.manifest import Kind
 from ta_schemas.rows import ConversationRow
 from ta_train.adapter import write_adapter
 from ta_train.base_model import resolve
 from ta_train.config import SftConfig
+from ta_train.full_model import write_model
 from ta_train.render import render_all
 from ta_train.run import TrainingRun, summary
 from ta_train.sample import show_sample
@@ -25,7 +27,7 @@ def sft(
     replace: bool = False,
     console: Console | None = None,
 ) -> Artifact:
-    """Tune an adapter on a sealed dataset and seal it at `out`.
+    """Tune an adapter (or, with `tuning: full`, every weight) on a sealed dataset and seal it at `out`.
 
     An `out` that is sealed already with the same configuration and parents is returned at once. An
     interrupted run leaves `<out>.work`; `resume` goes on from its last checkpoint to the same final loss.
@@ -34,7 +36,9 @@ def sft(
     """
     data = Artifact.open(dataset, kind="dataset")
     base = resolve(config.base_model)
-    run = TrainingRun(config, base, [data], out, resume=resume, replace=replace, console=console)
+    whole = config.tuning == "full"
+    kind: Kind = "model" if whole else "adapter"
+    run = TrainingRun(config, base, [data], out, kind=kind, resume=resume, replace=replace, console=console)
     done = run.done()
     if done:
         return done
@@ -45,7 +49,13 @@ def sft(
     if not train_rows or not validation_rows:
         raise InputError(f"{dataset}: the training or the validation split is empty: add data")
 
-    from ta_train.model import load_tokenizer, load_with_adapter
+    if config.backend == "unsloth":
+        from ta_train.unsloth_model import import_unsloth, load_tokenizer, load_with_adapter
+
+        import_unsloth(config)
+    else:
+        from ta_train.model import load_tokenizer, load_with_adapter
+    from ta_train.model import load_whole
     from ta_train.trainer import build_trainer
 
     tokenizer = load_tokenizer(base)
@@ -54,7 +64,7 @@ def sft(
     show_sample(train[0], tokenizer, run.console)
 
     def build(work: WorkFolder, log: Any) -> Any:
-        model = load_with_adapter(config, base)
+        model = load_whole(config, base) if whole else load_with_adapter(config, base)
         return build_trainer(config, model, tokenizer, train, validation, work, log)
 
     trainer, metrics = run.train(build)
@@ -62,7 +72,16 @@ def sft(
 
     def write(folder: Path) -> None:
         prompt = data.manifest.config.get("system_prompt", "")
-        write_adapter(folder, config, base, model, tokenizer, system_prompt=prompt, dataset=data.digest)
+        (write_model if whole else write_adapter)(
+            folder,
+            config,
+            base,
+            model,
+            tokenizer,
+            system_prompt=prompt,
+            dataset=data.digest,
+            state_dict=run.state_dict,
+        )
 
     return run.seal(write, summary(metrics, len(train), model))
 

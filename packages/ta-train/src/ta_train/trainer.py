@@ -1,6 +1,5 @@
 """TRL's SFTTrainer over rows that are tokenized and marked already."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,9 +8,10 @@ from transformers import PrinterCallback
 from trl import SFTConfig as TrlConfig
 from trl import SFTTrainer
 
-from ta_train.arguments import training_arguments
+from ta_train.arguments import optimizer_steps, training_arguments
 from ta_train.config import SftConfig
 from ta_train.fast.engine import fast_engine
+from ta_train.machine import on_gpu
 from ta_train.order import training_order
 from ta_train.processor import cpu_threads
 from ta_train.render import IGNORED, Rendered
@@ -20,21 +20,20 @@ from ta_train.work import WorkFolder
 
 
 class FastTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer around a model whose forward gives the summed loss at once (`ta_train.fast`)."""
+    """TRL's trainer around a model whose forward gives the losses at once (`ta_train.fast`)."""
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Cross entropy in nats, summed over trained tokens, divided by their number in the whole step."""
-        total = model(
-            input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=inputs["labels"]
-        )
+        mask = inputs["attention_mask"]
+        total = model(input_ids=inputs["input_ids"], attention_mask=mask, labels=inputs["labels"]).losses.sum()
         if num_items_in_batch is None:
             loss = total / (inputs["labels"][:, 1:] != IGNORED).sum()
         else:  # the tokens of all processes, whose gradients will be averaged
             loss = total / num_items_in_batch * self.accelerator.num_processes
         if self.model.training:
-            self._total_train_tokens += int(inputs["attention_mask"].sum())
+            self._total_train_tokens += int(self.accelerator.gather(mask.sum()).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
         return (loss, {}) if return_outputs else loss
 
@@ -49,7 +48,7 @@ def build_trainer(
     log: RunLog,
 ) -> SFTTrainer:
     """A trainer that walks `training_order` once, measures validation loss and writes checkpoints to `work`."""
-    if not torch.cuda.is_available():
+    if not on_gpu(config):
         torch.set_num_threads(cpu_threads(config.threads))
     order = training_order(
         train,
@@ -59,9 +58,7 @@ def build_trainer(
         seed=config.seed,
         repeat=config.repeat,
     )
-    steps = math.ceil(len(order) / (config.batch_size * config.gradient_accumulation))
-    if config.max_steps:
-        steps = min(steps, config.max_steps)
+    steps = optimizer_steps(config, len(order))
     arguments = training_arguments(config, work.path, steps=steps, fresh=work.checkpoint() is None)
     engine, reason = fast_engine(config, model)
     if engine:  # it multiplies in its own dtype without autocast, checkpoints by itself, has its own loss

@@ -6,30 +6,32 @@ import torch
 
 from ta_schemas import InputError
 from ta_train.config import SftConfig
+from ta_train.config_preference import PreferenceConfig
 from ta_train.fast.llama import FastLlama
+from ta_train.machine import on_gpu
 from ta_train.model import uses_bfloat16
 
 ARCHITECTURES = ("LlamaForCausalLM",)
 
 
-def fast_engine(config: SftConfig, model: Any) -> tuple[FastLlama | None, str]:
-    """The fast engine over a PEFT model, or None and why not; (None, "") where TRL was asked for.
+def fast_engine(config: SftConfig | PreferenceConfig, model: Any) -> tuple[FastLlama | None, str]:
+    """The fast engine over a PEFT model, or None and why not; (None, "") where another was asked for.
 
     Raises InputError where `engine: fast` cannot be had.
     """
-    if config.engine == "trl":
+    if config.engine in ("trl", "transformers"):
         return None, ""
     reason = _why_not(config, model)
     if reason and config.engine == "fast":
-        raise InputError(f"engine: fast does not serve this run ({reason}): use engine auto or trl")
+        raise InputError(f"engine: fast does not serve this run ({reason}): use engine auto")
     if reason:
         return None, reason
     dtype = torch.bfloat16 if uses_bfloat16(config) else torch.float32
     return FastLlama(model.get_base_model(), dtype=dtype, checkpointing=config.gradient_checkpointing), ""
 
 
-def _why_not(config: SftConfig, model: Any) -> str:
-    if torch.cuda.is_available():
+def _why_not(config: SftConfig | PreferenceConfig, model: Any) -> str:
+    if on_gpu(config):
         return "it is for a CPU"
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     architecture = type(causal).__name__

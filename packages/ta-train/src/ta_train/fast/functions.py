@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
-class LoraLinear(Function):
+class LoraLinear(Function):  # type: ignore[misc]
     """y = x Wᵀ + (x Aᵀ) Bᵀ with W [out, in] frozen, A [rank, in] and B [out, rank] trained (B scaled already).
 
     Hu et al. 2021, https://arxiv.org/abs/2106.09685
@@ -25,7 +25,7 @@ class LoraLinear(Function):
         return torch.mm(x, weight.T).addmm_(low, b.T)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor]:
         """Gradients of x, A and B."""
         (dy,) = grads
@@ -35,7 +35,7 @@ class LoraLinear(Function):
         return dx, None, dlow.T @ x, dy.T @ low
 
 
-class RmsNorm(Function):
+class RmsNorm(Function):  # type: ignore[misc]
     """Root mean square norm in float32, cast to the dtype of the products (Zhang and Sennrich 2019)."""
 
     @staticmethod
@@ -46,7 +46,7 @@ class RmsNorm(Function):
         return (x * scale).mul_(weight).to(dtype)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         """Gradient of x."""
         x, weight, scale = ctx.saved_tensors
@@ -55,7 +55,7 @@ class RmsNorm(Function):
         return dy.addcmul_(x, mean, value=-1).mul_(scale), None, None, None
 
 
-class SwiGlu(Function):
+class SwiGlu(Function):  # type: ignore[misc]
     """silu(gate) * up of a fused [N, 2 * width] product (Shazeer 2020, https://arxiv.org/abs/2002.05202)."""
 
     @staticmethod
@@ -66,7 +66,7 @@ class SwiGlu(Function):
         return torch.nn.functional.silu(gate).mul_(up)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Gradient of the fused product."""
         (dy,) = grads
@@ -82,8 +82,8 @@ class SwiGlu(Function):
         return out
 
 
-class SummedCrossEntropy(Function):
-    """Cross entropy of h Wᵀ against the targets, in nats, summed; W [vocabulary, hidden] frozen.
+class CrossEntropy(Function):  # type: ignore[misc]
+    """Cross entropy of h Wᵀ against the targets, in nats, a token; W [vocabulary, hidden] frozen.
 
     The gradient of h is made in the forward pass, chunk by chunk, so that no logits are kept.
     """
@@ -93,25 +93,25 @@ class SummedCrossEntropy(Function):
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-        """[P, hidden] and [P] to a float32 scalar."""
-        total = torch.zeros((), dtype=torch.float32)
+        """[P, hidden] and [P] to [P] float32."""
+        losses = torch.empty(len(hidden), dtype=torch.float32)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        for start in range(0, len(hidden), SummedCrossEntropy.CHUNK):
-            part = slice(start, start + SummedCrossEntropy.CHUNK)
+        for start in range(0, len(hidden), CrossEntropy.CHUNK):
+            part = slice(start, start + CrossEntropy.CHUNK)
             wanted = targets[part, None]
             logits = (hidden[part] @ weight.T).float()
             normalizer = logits.logsumexp(dim=1, keepdim=True)
-            total += (normalizer - logits.gather(1, wanted)).sum()
+            losses[part] = (normalizer - logits.gather(1, wanted)).squeeze(1)
             if gradient is not None:
                 probabilities = logits.sub_(normalizer).exp_()
                 probabilities.scatter_add_(1, wanted, torch.full(wanted.shape, -1.0))
                 torch.mm(probabilities.to(weight.dtype), weight, out=gradient[part])
         ctx.save_for_backward(gradient)
-        return total
+        return losses
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         """Gradient of h."""
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0], None, None
+        return gradient * grads[0][:, None].to(gradient.dtype), None, None

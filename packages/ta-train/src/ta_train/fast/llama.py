@@ -1,13 +1,13 @@
 """The Llama forward pass over a packed batch, with the weights and adapters of a PEFT model."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ta_train.fast.functions import LoraLinear, RmsNorm, SummedCrossEntropy, SwiGlu
+from ta_train.fast.functions import CrossEntropy, LoraLinear, RmsNorm, SwiGlu
 from ta_train.fast.pack import Packed, pack
 
 
@@ -27,11 +27,20 @@ class Projection:
         """[N, in] to [N, sum of out]."""
         a = torch.cat([a for a, _, _ in self.adapters])
         b = torch.block_diag(*[b * scale for _, b, scale in self.adapters])
-        return LoraLinear.apply(x, self.weight, a.to(self.dtype), b.to(self.dtype))  # type: ignore[no-any-return]
+        return LoraLinear.apply(x, self.weight, a.to(self.dtype), b.to(self.dtype))
+
+
+class TokenLosses(NamedTuple):
+    """What a batch's P trained tokens cost."""
+
+    losses: Tensor
+    """[P], in nats."""
+    rows: Tensor
+    """[P], the row of the batch each belongs to."""
 
 
 class FastLlama:
-    """Computes the summed loss of a batch; its gradients land in the adapters of the PEFT model it was given.
+    """Computes the losses of a batch; their gradients land in the adapters of the PEFT model it was given.
 
     The residual stream and the norms are float32, the products are in `dtype`.
     """
@@ -51,19 +60,19 @@ class FastLlama:
         self.rotary = model.rotary_emb
 
     def take_over(self) -> None:
-        """Make `loss` the model's forward, so that all around it stays TRL's: clipping, processes, checkpoints."""
+        """Make `losses` the model's forward; all around it stays TRL's: clipping, processes, checkpoints."""
 
-        def forward(input_ids: Tensor, attention_mask: Tensor, labels: Tensor, **_: Any) -> Tensor:
-            return self.loss(input_ids, attention_mask, labels)
+        def forward(input_ids: Tensor, attention_mask: Tensor, labels: Tensor, **_: Any) -> TokenLosses:
+            return self.losses(input_ids, attention_mask, labels)
 
         self.causal.forward = forward
 
-    def loss(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
-        """Cross entropy in nats, summed over the trained tokens of a right-padded batch of [B, L]."""
+    def losses(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> TokenLosses:
+        """Cross entropy in nats of each trained token of a right-padded batch of [B, L]."""
         batch = pack(input_ids, attention_mask, labels, share=self.share)
         hidden = self.hidden(batch)
         last = self._normed(hidden.index_select(0, batch.trained), self.norm)
-        return SummedCrossEntropy.apply(last, self.head, batch.targets)  # type: ignore[no-any-return]
+        return TokenLosses(CrossEntropy.apply(last, self.head, batch.targets), batch.rows)
 
     def hidden(self, batch: Packed) -> Tensor:
         """The residual stream after the last layer, [N, hidden] float32."""
@@ -77,7 +86,7 @@ class FastLlama:
         return x
 
     def _normed(self, x: Tensor, norm: Any) -> Tensor:
-        return RmsNorm.apply(x, norm.weight, norm.variance_epsilon, self.dtype)  # type: ignore[no-any-return]
+        return RmsNorm.apply(x, norm.weight, norm.variance_epsilon, self.dtype)
 
 
 class _Layer:
@@ -99,7 +108,7 @@ class _Layer:
 
     def _norm(self, x: Tensor, which: int) -> Tensor:
         norm = self.norms[which]
-        return RmsNorm.apply(x, norm.weight, norm.variance_epsilon, self.dtype)  # type: ignore[no-any-return]
+        return RmsNorm.apply(x, norm.weight, norm.variance_epsilon, self.dtype)
 
     def _attention(self, qkv: Tensor, batch: Packed, cos: Tensor, sin: Tensor) -> Tensor:
         """Attention over rows, [N, heads * width], by batched products: a CPU's flash kernel is slower here."""

@@ -29,6 +29,8 @@ class Packed(NamedTuple):
     """[P], the nodes before a trained token."""
     targets: Tensor
     """[P], that token."""
+    rows: Tensor
+    """[P], its row."""
     n_tokens: int
     """Tokens of the batch without padding, before sharing."""
 
@@ -43,6 +45,7 @@ def pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor, *, share: bo
     owners: list[int] = []
     trained: list[int] = []
     targets: list[int] = []
+    rows_of_targets: list[int] = []
     nodes = [0] * (rows * width)
     for row, (ids, wanted) in enumerate(zip(input_ids.tolist(), labels.tolist(), strict=True)):
         node = -1 if share else -1 - row  # each negative number is a root of its own
@@ -50,6 +53,7 @@ def pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor, *, share: bo
             if position and wanted[position] != IGNORED:
                 trained.append(node)
                 targets.append(wanted[position])
+                rows_of_targets.append(row)
             key = (node, ids[position])
             place = row * width + position
             node = known.setdefault(key, len(token_ids))
@@ -71,5 +75,6 @@ def pack(input_ids: Tensor, attention_mask: Tensor, labels: Tensor, *, share: bo
         visible=torch.where(seen, 0.0, float("-inf"))[:, None],
         trained=torch.tensor(trained, dtype=torch.long),
         targets=torch.tensor(targets, dtype=torch.long),
+        rows=torch.tensor(rows_of_targets, dtype=torch.long),
         n_tokens=sum(lengths),
     )

@@ -1,0 +1,77 @@
+"""GRPO and RLOO: groups of answers judge each other, an adapter out (`ta-train grpo`)."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ta_schemas import Artifact
+from ta_train.adapter import write_adapter
+from ta_train.base_model import resolve
+from ta_train.config_rl import GrpoConfig, refuse_biases
+from ta_train.reward_curve import reward_summary
+from ta_train.rollout import Reward, read_prompts, reward_artifacts, reward_name
+from ta_train.run import TrainingRun
+from ta_train.start import start_from
+from ta_train.work import WorkFolder
+
+
+def grpo(
+    config: GrpoConfig,
+    dataset: Path,
+    out: Path,
+    *,
+    reward: Reward,
+    adapter: Path | None = None,
+    resume: bool = False,
+    replace: bool = False,
+    console: Console | None = None,
+) -> Artifact:
+    """Train answers to the dataset's prompts towards `reward` and seal the adapter at `out`.
+
+    Training goes on from `adapter`, which also is the reference of the KL penalty; without one it begins at
+    the base model. `reward` is any function of yours or what `load_reward` gives. An `out` that is sealed
+    already is returned at once; an interrupted run leaves `<out>.work`, and `resume` goes on to the same
+    result.
+
+    Raises InputError (data, configuration, reward), ArtifactError (dataset, adapter or `out`).
+    """
+    data = Artifact.open(dataset, kind="dataset")
+    base = resolve(config.base_model)
+    start = start_from(adapter, config, base)
+    refuse_biases(start.config)
+    inputs = [data, *([start.adapter] if start.adapter else []), *reward_artifacts(reward)]
+    run = TrainingRun(start.config, base, inputs, out, resume=resume, replace=replace, console=console)
+    run.identity["reward"] = reward_name(reward)
+    done = run.done()
+    if done:
+        return done
+
+    from ta_train.grpo_trainer import REFERENCE, build_grpo_trainer
+    from ta_train.model import load_tokenizer
+
+    tokenizer = load_tokenizer(base)
+    prompts = read_prompts(config, data, tokenizer)
+
+    def build(work: WorkFolder, log: Any) -> Any:
+        return build_grpo_trainer(start.config, start.load(base), tokenizer, prompts, reward, work, log)
+
+    trainer, metrics = run.train(build)
+    model = trainer.accelerator.unwrap_model(trainer.model)
+
+    def write(folder: Path) -> None:
+        if REFERENCE in model.peft_config:
+            model.delete_adapter(REFERENCE)
+        prompt = start.system_prompt or data.manifest.config.get("system_prompt", "")
+        write_adapter(
+            folder,
+            start.config,
+            base,
+            model,
+            tokenizer,
+            system_prompt=prompt,
+            dataset=data.digest,
+            state_dict=run.state_dict,
+        )
+
+    return run.seal(write, reward_summary(metrics, len(prompts.train)))
