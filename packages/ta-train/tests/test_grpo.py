@@ -18,7 +18,7 @@ from rl_fixtures import (
 )
 from typer.testing import CliRunner
 
-from ta_schemas import Artifact, ArtifactError, InputError
+from ta_schemas import Artifact, ArtifactError, InputError, SetupError
 from ta_schemas.errors import Stopped
 from ta_train.base_model import resolve
 from ta_train.config import SftConfig
@@ -137,9 +137,7 @@ def test_the_two_advantages_train_differently(unchanged: dict[str, str]) -> None
         ("group", {"sample_temperature": 0.5}),
         ("group", {"sample_tokens": 3}),
         ("group", {"batch_size": 4}),
-        ("group", {"gradient_accumulation": 2}),
         ("group", {"epochs": 0.1}),
-        ("group", {"learning_rate": 1e-3}),
         ("group", {"seed": 7}),
     ],
     ids=str,
@@ -261,6 +259,14 @@ def test_a_reward_without_a_number_for_each_answer_is_refused(
 
     with pytest.raises(InputError, match="1 rewards for 2 answers"):
         grpo(fixed(lively), dataset, tmp_path / "out", reward=broken)
+
+
+def test_a_sharded_model_is_refused(
+    lively: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TA_TRAIN_SHARDING", "fsdp2")
+    with pytest.raises(SetupError, match="sharding fsdp2: take the preset ddp"):
+        grpo(fixed(lively), dataset, tmp_path / "out", reward=lower_case)
 
 
 def test_the_command_trains_with_a_function(lively: Path, dataset: Path, tmp_path: Path) -> None:

@@ -183,14 +183,11 @@ def unchanged(lively: Path, preferences: Path, tmp_path_factory: pytest.TempPath
 @pytest.mark.parametrize(
     "change",
     [
-        {"lora_rank": 2},
         {"lora_dropout": 0.5},
         {"target_modules": ["q_proj"]},
         {"epochs": 0.3},
         {"max_steps": 1},
         {"batch_size": 3},
-        {"gradient_accumulation": 2},
-        {"learning_rate": 1e-3},
         {"seed": 7},
         {"dtype": "bfloat16"},
     ],

@@ -5,10 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
-from ta_schemas import Artifact
+from ta_schemas import Artifact, SetupError
 from ta_train.adapter import write_adapter
 from ta_train.base_model import resolve
 from ta_train.config_rl import GrpoConfig, refuse_biases
+from ta_train.processes import asked_sharding
 from ta_train.reward_curve import reward_summary
 from ta_train.rollout import Reward, read_prompts, reward_artifacts, reward_name
 from ta_train.run import TrainingRun
@@ -34,8 +35,11 @@ def grpo(
     already is returned at once; an interrupted run leaves `<out>.work`, and `resume` goes on to the same
     result.
 
-    Raises InputError (data, configuration, reward), ArtifactError (dataset, adapter or `out`).
+    Raises InputError (data, configuration, reward), ArtifactError (dataset, adapter or `out`), SetupError (a
+    sharded model, which cannot answer for the validation).
     """
+    if asked_sharding():
+        raise SetupError(f"grpo does not run with sharding {asked_sharding()}: take the preset ddp")
     data = Artifact.open(dataset, kind="dataset")
     base = resolve(config.base_model)
     start = start_from(adapter, config, base)

@@ -108,7 +108,7 @@ def launch(planned: Launch) -> None:
     Raises SetupError (no GPU to shard over, no deepspeed), Stopped (Ctrl-C, after all have saved), SystemExit
     with the exit code of the process that failed.
     """
-    os.environ.setdefault("LOGLEVEL", "ERROR")  # torchrun tells every signal otherwise
+    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # torchrun tells every signal and exit code otherwise
     os.environ.update(planned.environment)
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -133,7 +133,7 @@ def launch(planned: Launch) -> None:
 
 def log_folder() -> Path:
     """Where the output of all processes but the first is kept."""
-    return Path(tempfile.gettempdir()) / "ta-train-launch"
+    return Path(tempfile.gettempdir()) / f"ta-train-launch-{os.getuid()}"
 
 
 def _check_accelerate(sharding: str) -> None:

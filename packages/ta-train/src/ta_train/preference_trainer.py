@@ -4,9 +4,9 @@ Why not TRL's DPO, ORPO and KTO trainers (1.14.2), whose losses these are (tests
 - With an adapter to start from, TRL keeps the reference as a second adapter. A checkpoint then has a subfolder,
   and transformers 5.17 resumes from subfolders alone: the trained adapter silently falls back to its start
   (tried: the first loss after resuming is log 2 again).
-- TRL puts the head over every position, the prompts' too, and runs the prompt for both answers: 59 and 70
-  CPU-seconds for four steps of four pairs (SmolLM2-135M, float32, AVX2, no checkpointing), against 31 with the
-  fast engine and 51 and 62 without it, at equal losses.
+- TRL puts the head over every position, the prompts' too, and runs the prompt for both answers: 59 CPU-seconds
+  for four steps of four pairs (SmolLM2-135M, float32, AVX2, no checkpointing), against 29 and 31 with the fast
+  engine and 51 without it, at equal losses.
 - Its ORPO also trains the prompt, adds a second stop token and cuts long answers; its KTO has no accuracy.
 """
 

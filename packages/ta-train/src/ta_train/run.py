@@ -114,10 +114,8 @@ class TrainingRun:
                 raise Stopped(
                     f"stopped at step {work.step} with a checkpoint: run again with --resume to go on"
                 )
-        if asked_sharding():
-            self.state_dict = trainer.accelerator.get_state_dict(
-                trainer.model
-            )  # all together, not the first alone
+        if asked_sharding():  # all processes together, not the first alone when it writes
+            self.state_dict = trainer.accelerator.get_state_dict(trainer.model)
         wait()  # the first process has written every line
         return trainer, read_metrics(work.metrics_file)
 

@@ -130,5 +130,8 @@ def _took_no_more(error: Exception) -> bool:
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if isinstance(error, OSError) and error.errno in full:
         return True
-    # safetensors 0.8 hands on the system's words; torch 2.13's zip writer has none of its own.
-    return any(words in str(error) for words in (*map(os.strerror, full), "inline_container.cc"))
+    # safetensors 0.8 hands on the system's words; torch 2.13's zip writer only says where it was.
+    said = str(error)
+    return any(os.strerror(code) in said for code in full) or (
+        "inline_container.cc" in said and "Reader" not in said
+    )
