@@ -67,7 +67,7 @@ def trained_digest(lively: Path, teacher: Path, dataset: Path, work: Path, **cha
     """What the trainer makes, without a run around it."""
     from ta_train.distill_trainer import build_distill_trainer
     from ta_train.model import load_tokenizer, load_whole
-    from ta_train.rollout import read_prompts
+    from ta_train.prompts import read_prompts
     from ta_train.run_log import RunLog
     from ta_train.start import start_from
     from ta_train.work import WorkFolder
@@ -105,9 +105,9 @@ def test_the_measured_divergence_is_that_of_the_two_distributions(
     from transformers import AutoModelForCausalLM
 
     from ta_train.model import load_tokenizer
-    from ta_train.rollout import read_prompts
+    from ta_train.prompts import read_prompts
 
-    # One token each: whatever is sampled, the distributions compared are those after the prompt.
+    # One token each, so that the distributions compared are those after the prompt.
     config = fixed(lively, teacher, sample_tokens=1, max_steps=1, batch_size=1, eval_rows=3)
     before = distill(config, dataset, tmp_path / "out").manifest.metrics["divergence_before"]
     prompts = read_prompts(config, Artifact.open(dataset), load_tokenizer(resolve(str(lively))))
@@ -234,7 +234,8 @@ def test_the_embedded_model_takes_real_steps(dataset: Path, tmp_path: Path) -> N
 
     moved = load_recipe("cpu-tiny", SftConfig, ["learning_rate=5.0e-3", "threads=1"])
     adapter = sft(moved, dataset, tmp_path / "adapter")
-    small = ["max_steps=3", "batch_size=4", "sample_tokens=16", "eval_rows=4", "eval_points=1", "threads=1"]
+    small = ["max_steps=4", "batch_size=4", "sample_tokens=16", "eval_rows=4", "eval_points=1", "threads=1"]
+    small += ["learning_rate=1.0e-3"]
     config = load_recipe("cpu-smollm2-distill", DistillConfig, [*small, "teacher=smollm2-135m-instruct"])
     trained = distill(config, dataset, tmp_path / "out", adapter=adapter.path)
     metrics = trained.manifest.metrics

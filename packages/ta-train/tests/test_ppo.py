@@ -64,7 +64,7 @@ def make_trainer(lively: Path, dataset: Path, work: Path, reward: Any = lower_ca
     """The trainer alone, without a run around it."""
     from ta_train.model import load_tokenizer
     from ta_train.ppo_trainer import PpoTrainer
-    from ta_train.rollout import read_prompts
+    from ta_train.prompts import read_prompts
     from ta_train.run_log import RunLog
     from ta_train.start import start_from
     from ta_train.work import WorkFolder
@@ -176,7 +176,8 @@ def test_the_value_loss_counts_the_worse_of_the_free_and_the_clipped_value() -> 
 def test_an_answer_ends_with_its_stop_token() -> None:
     import torch
 
-    from ta_train.rollout import Prompt, answer
+    from ta_train.prompts import Prompt
+    from ta_train.rollout import answer
 
     class Scripted(torch.nn.Module):
         device = torch.device("cpu")
@@ -224,7 +225,7 @@ def test_prompts_are_the_conversations_up_to_their_last_answer(
     lively: Path, dataset: Path, tmp_path: Path
 ) -> None:
     from ta_train.model import load_tokenizer
-    from ta_train.rollout import read_prompts
+    from ta_train.prompts import read_prompts
 
     tokenizer = load_tokenizer(resolve(str(lively)))
     prompts = read_prompts(fixed(lively, eval_rows=2), Artifact.open(dataset), tokenizer)
@@ -237,7 +238,7 @@ def test_prompts_are_the_conversations_up_to_their_last_answer(
 
 
 def test_an_epoch_answers_every_prompt_once_and_steps_are_full(lively: Path) -> None:
-    from ta_train.rollout import Prompt, training_prompts
+    from ta_train.prompts import Prompt, training_prompts
 
     prompts = [Prompt([], "", [i]) for i in range(10)]
 
@@ -504,7 +505,8 @@ def test_an_adapter_goes_on_and_brings_its_prompt_and_defaults(
     from transformers import AutoModelForCausalLM
 
     from ta_train.model import load_tokenizer
-    from ta_train.rollout import mean_reward, read_prompts
+    from ta_train.prompts import read_prompts
+    from ta_train.rollout import mean_reward
 
     config = fixed(lively)
     trained = ppo(config, dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
@@ -545,6 +547,11 @@ def test_a_reward_that_is_no_number_an_answer_is_refused(
 
     with pytest.raises(InputError, match=f"broken.*{message}"):
         ppo(fixed(lively), dataset, tmp_path / "out", reward=broken)
+
+
+def test_trained_biases_are_refused(lively: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="bias: all: ppo needs an adapter without trained biases"):
+        ppo(fixed(lively, bias="all"), dataset, tmp_path / "out", reward=lower_case)
 
 
 def test_several_processes_are_refused(

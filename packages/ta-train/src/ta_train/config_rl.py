@@ -27,7 +27,7 @@ class OnPolicyConfig(TrainConfig):
     """What the methods share that train on answers sampled from the model itself."""
 
     lora_dropout: float = Field(
-        0.0, ge=0, le=0, description="always 0: dropout would make noise of the ratio of probabilities"
+        0.0, ge=0, le=0, description="always 0: the model must say the same of an answer twice"
     )
     learning_rate: float = Field(1e-4, gt=0, description="peak learning rate of AdamW")
     eval_points: int = Field(4, ge=1, description="how often validation is measured, the start not counted")

@@ -9,7 +9,7 @@ from ta_schemas import Artifact, InputError, Parent
 from ta_train.adapter import write_adapter
 from ta_train.base_model import BaseModel, resolve
 from ta_train.config_rl import DistillConfig
-from ta_train.rollout import read_prompts
+from ta_train.prompts import read_prompts
 from ta_train.run import TrainingRun
 from ta_train.start import start_from
 from ta_train.work import WorkFolder
@@ -28,7 +28,7 @@ def distill(
     """Train the student's own answers to the dataset's prompts towards the teacher's distribution.
 
     The student goes on from `adapter`; without one it begins at the base model. Measured is the divergence
-    that is trained, on answers sampled for the validation prompts, in nats a token. `out` and `resume` are
+    that is trained, on the likeliest answers to the validation prompts, in nats a token. `out` and `resume` are
     those of `sft`.
 
     Raises InputError (data, configuration, a teacher of another vocabulary), ArtifactError (dataset, adapter

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback
+from transformers import GenerationConfig, PrinterCallback
 from trl import DistillationConfig, DistillationTrainer
 
 from ta_schemas import InputError
@@ -14,9 +14,27 @@ from ta_train.machine import on_gpu
 from ta_train.model import uses_bfloat16
 from ta_train.processes import world_size
 from ta_train.processor import cpu_threads
-from ta_train.rollout import Prompt, Prompts, training_prompts
+from ta_train.prompts import Prompt, Prompts, training_prompts
 from ta_train.run_log import RunLog
 from ta_train.work import WorkFolder
+
+
+class _Distillation(DistillationTrainer):  # type: ignore[misc]
+    """Measures on the likeliest answers, so that two measurements differ by the student alone."""
+
+    generation_config: Any
+
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
+        sampling = self.generation_config
+        # The library's defaults where nothing is sampled: it warns of any other value.
+        unused = {"temperature": 1.0, "top_p": 1.0, "top_k": 50}
+        self.generation_config = GenerationConfig(
+            **{**self.generation_kwargs, **unused, "do_sample": False}, disable_compile=True
+        )
+        try:
+            return dict(super().evaluate(*arguments, **named))
+        finally:
+            self.generation_config = sampling
 
 
 def build_distill_trainer(
@@ -40,7 +58,7 @@ def build_distill_trainer(
         )
     per_step = config.batch_size * config.gradient_accumulation * world_size()
     rows = training_prompts(config, prompts.train, per_step=per_step)
-    trainer = DistillationTrainer(
+    trainer = _Distillation(
         model=model,
         teacher_model=teacher,
         args=DistillationConfig(

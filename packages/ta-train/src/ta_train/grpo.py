@@ -10,8 +10,9 @@ from ta_train.adapter import write_adapter
 from ta_train.base_model import resolve
 from ta_train.config_rl import GrpoConfig, refuse_biases
 from ta_train.processes import asked_sharding
+from ta_train.prompts import read_prompts
 from ta_train.reward_curve import reward_summary
-from ta_train.rollout import Reward, read_prompts, reward_artifacts, reward_name
+from ta_train.rollout import Reward, reward_artifacts, reward_name
 from ta_train.run import TrainingRun
 from ta_train.start import start_from
 from ta_train.work import WorkFolder

@@ -16,8 +16,9 @@ from ta_train.config_rl import GrpoConfig
 from ta_train.machine import on_gpu
 from ta_train.processes import world_size
 from ta_train.processor import cpu_threads
+from ta_train.prompts import Messages, Prompts, training_prompts
 from ta_train.reward_curve import RewardCurve
-from ta_train.rollout import Messages, Prompts, Reward, judge, training_prompts
+from ta_train.rollout import Reward, judge
 from ta_train.run_log import RunLog
 from ta_train.work import WorkFolder
 

@@ -20,8 +20,9 @@ from ta_train.config_rl import PpoConfig
 from ta_train.machine import on_gpu
 from ta_train.model import uses_bfloat16
 from ta_train.processor import cpu_threads
+from ta_train.prompts import Prompts, training_prompts
 from ta_train.reward_curve import RewardCurve
-from ta_train.rollout import Answers, Prompts, Reward, answer, judge_prompts, training_prompts
+from ta_train.rollout import Answers, Reward, answer, judge_prompts
 from ta_train.run_log import RunLog
 from ta_train.work import WorkFolder
 

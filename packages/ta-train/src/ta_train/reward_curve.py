@@ -8,7 +8,8 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ta_train.config_rl import OnPolicyConfig
-from ta_train.rollout import Prompt, Reward, mean_reward
+from ta_train.prompts import Prompt
+from ta_train.rollout import Reward, mean_reward
 from ta_train.run_log import RunLog
 
 

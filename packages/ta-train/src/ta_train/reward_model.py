@@ -8,8 +8,8 @@ from typing import Any
 from ta_schemas import Artifact, ArtifactError
 from ta_schemas.rows import ConversationRow, Message
 from ta_train.base_model import resolve
+from ta_train.prompts import Messages
 from ta_train.render import IGNORED, render
-from ta_train.rollout import Messages
 
 
 class RewardModel:

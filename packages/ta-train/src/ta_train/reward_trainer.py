@@ -16,7 +16,7 @@ from ta_train.arguments import optimizer_steps, training_arguments
 from ta_train.base_model import BaseModel
 from ta_train.config_rl import RewardConfig
 from ta_train.machine import on_gpu
-from ta_train.model import load_tokenizer, lora_settings, uses_bfloat16
+from ta_train.model import check_modules, load_tokenizer, lora_settings, uses_bfloat16
 from ta_train.order import training_order
 from ta_train.preference_rows import Pair
 from ta_train.processor import cpu_threads
@@ -47,6 +47,7 @@ def load_with_head(config: RewardConfig, base: BaseModel) -> Any:
     set_seed(config.seed)
     half = on_gpu(config) and uses_bfloat16(config)
     model = load_scorer(base, dtype=torch.bfloat16 if half else torch.float32, attention=config.attention)
+    check_modules(config, model)
     settings = lora_settings(config, model)
     settings |= {"task_type": "SEQ_CLS", "modules_to_save": [*config.modules_to_save, "score"]}
     try:

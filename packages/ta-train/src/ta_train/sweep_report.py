@@ -104,16 +104,23 @@ def plot(trials: Sequence[Trial], file: Path) -> None:
     panels = [column for column in _columns(trials) if column.title != PARAMETERS]
     if not panels:  # every trial failed
         return
-    labels = ["\n".join(f"{key}={value}" for key, value in trial.settings.items()) for trial in trials]
-    values = [list(trial.settings.values()) for trial in trials]
-    one_number = all(len(row) == 1 and isinstance(row[0], int | float) for row in values)
+    keys = list(trials[0].settings)
+    alone = len(keys) == 1  # then the key stands once below, and numbers may be joined
+    labels = [str(trial.settings[keys[0]]) if alone else trial.label.replace(",", "\n") for trial in trials]
+    joined = alone and all(isinstance(trial.settings[keys[0]], int | float) for trial in trials)
     figure = Figure(figsize=(3.4 * len(panels), 3.6), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         shown = [(at, value) for at, value in enumerate(panel.values) if value is not None]
         axes.plot(
-            [at for at, _ in shown], [value for _, value in shown], "o-" if one_number else "o", color="#253237"
+            [at for at, _ in shown], [value for _, value in shown], "o-" if joined else "o", color="#253237"
         )
-        axes.set_xticks(range(len(trials)), labels, rotation=90 if len(trials) > 4 else 0, fontsize=7)
+        axes.set_xticks(range(len(trials)), labels, rotation=90 if len(trials) > 6 else 0, fontsize=7)
+        axes.set_xlabel(keys[0] if alone else "")
+        low, high = min(value for _, value in shown), max(value for _, value in shown)
+        if panel.title.endswith("loss"):  # some per cent are to be seen, some per mille are not
+            axes.set_ylim(0.9 * low, 1.1 * high)
+        else:
+            axes.set_ylim(min(0, 1.1 * low), max(0, 1.1 * high) or 1)
         axes.set_title(panel.title, fontsize=9)
         axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)
