@@ -81,6 +81,12 @@ bench-train *OPTIONS:
     uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
     uv run python packages/ta-train/benchmarks/bench_train.py {{ OPTIONS }}
 
+# the same on a CUDA GPU, with Unsloth where it is installed; --rehearse tries the code without one
+[group('benchmarks')]
+bench-gpu *OPTIONS:
+    uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
+    uv run --group extras python packages/ta-train/benchmarks/bench_gpu.py {{ OPTIONS }}
+
 # ── upkeep ───────────────────────────────────────────────────────────────────
 
 # write the JSON Schema files of ta-schemas anew

@@ -5,9 +5,9 @@ from typing import Any
 
 from ta_schemas import Artifact, ArtifactWriter, Parent
 from ta_train.adapter import write_adapter
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.model import load_tokenizer, load_with_adapter
+from ta_train.models.base_model import resolve
+from ta_train.models.load import load_tokenizer, load_with_adapter
 
 Weights = dict[str, Any]
 

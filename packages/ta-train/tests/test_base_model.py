@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from ta_schemas import ArtifactError, InputError, SetupError
-from ta_train import base_model as module
-from ta_train.base_model import resolve
+from ta_train.models import base_model as module
+from ta_train.models.base_model import resolve
 
 
 def test_a_folder_is_used_as_it_is_and_its_digest_follows_its_content(base_model: Path, tmp_path: Path) -> None:

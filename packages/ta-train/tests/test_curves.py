@@ -27,6 +27,24 @@ def test_the_fit_is_judged_by_the_stated_rule(losses: list[float], verdict: str)
     assert fit_sentence(metrics(losses)).startswith(verdict)
 
 
+@pytest.mark.parametrize(
+    ("losses", "accuracies", "verdict"),
+    [
+        ([0.69, 0.6, 0.5, 0.4], [0.5, 0.6, 0.6, 0.8], "It still learns: the chosen answer is ahead in 80%"),
+        ([0.69, 0.5, 0.4, 0.3], [0.5, 0.8, 0.8, 0.8], "The fit is even: the chosen answer is ahead in 80%"),
+        ([0.69, 0.5, 0.6, 0.7], [0.5, 0.8, 0.8, 0.8], "It overfits: validation loss rose"),
+    ],
+)
+def test_the_fit_to_pairs_is_judged_by_the_pairs_put_right(
+    losses: list[float], accuracies: list[float], verdict: str
+) -> None:
+    lines = [
+        {"step": i * 10, "validation_loss": loss, "validation_reward_accuracy": share}
+        for i, (loss, share) in enumerate(zip(losses, accuracies, strict=True))
+    ]
+    assert fit_sentence(lines).startswith(verdict)
+
+
 def test_the_picture_is_a_png(tmp_path: Path) -> None:
     plot_curves(metrics([2.0, 1.0, 0.9]), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from ta_schemas import Artifact, ArtifactError, InputError
 from ta_schemas.errors import Stopped
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.config_rl import DistillConfig
-from ta_train.distill import distill
+from ta_train.models.base_model import resolve
+from ta_train.rl.config import DistillConfig
+from ta_train.rl.distill import distill
 from ta_train.sft import sft
 
 
@@ -65,9 +65,9 @@ def fixed(lively: Path, teacher: Path, **changes: Any) -> DistillConfig:
 
 def trained_digest(lively: Path, teacher: Path, dataset: Path, work: Path, **changes: Any) -> str:
     """What the trainer makes, without a run around it."""
-    from ta_train.distill_trainer import build_distill_trainer
-    from ta_train.model import load_tokenizer, load_whole
-    from ta_train.prompts import read_prompts
+    from ta_train.models.load import load_tokenizer, load_whole
+    from ta_train.rl.distill_trainer import build_distill_trainer
+    from ta_train.rl.prompts import read_prompts
     from ta_train.run_log import RunLog
     from ta_train.start import start_from
     from ta_train.work import WorkFolder
@@ -104,8 +104,8 @@ def test_the_measured_divergence_is_that_of_the_two_distributions(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from ta_train.model import load_tokenizer
-    from ta_train.prompts import read_prompts
+    from ta_train.models.load import load_tokenizer
+    from ta_train.rl.prompts import read_prompts
 
     # One token each, so that the distributions compared are those after the prompt.
     config = fixed(lively, teacher, sample_tokens=1, max_steps=1, batch_size=1, eval_rows=3)

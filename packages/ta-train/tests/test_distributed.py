@@ -12,11 +12,12 @@ from typing import Any
 
 import psutil
 import pytest
+from preference_fixtures import preference_rows, seal_preferences
 from train_fixtures import rows, seal_dataset
 
 from ta_schemas import Artifact, InputError, SetupError
 from ta_train.config import SftConfig
-from ta_train.launch import Launch, launch, load_preset, plan, preset_names
+from ta_train.launch.launch import Launch, launch, load_preset, plan, preset_names
 from ta_train.processor import cpu_threads
 from ta_train.sft import sft
 
@@ -178,7 +179,7 @@ def test_processes_that_come_at_once_convert_a_model_once(
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from ta_train.base_model import resolve
+    from ta_train.models.base_model import resolve
 
     made: list[Path] = []
 
@@ -188,7 +189,7 @@ def test_processes_that_come_at_once_convert_a_model_once(
         (folder / "config.json").write_text("{}")
 
     monkeypatch.setenv("TUNEDASSIST_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ta_train.gguf_model.write_model_folder", convert)
+    monkeypatch.setattr("ta_train.models.gguf_model.write_model_folder", convert)
     file = tmp_path / "some-1.5b.gguf"
     file.write_bytes(b"GGUF")
     with ThreadPoolExecutor(4) as pool:
@@ -224,7 +225,7 @@ def test_the_commands_of_the_guide_are_understood(line: str, monkeypatch: pytest
 
     from ta_train.cli import app
 
-    monkeypatch.setattr("ta_train.cli_launch._gpus", lambda: 8)
+    monkeypatch.setattr("ta_train.launch.cli._gpus", lambda: 8)
     words = [word for word in shlex.split(line)[1:] if word != "--dry-run"]
     if words[0] == "launch":
         result = CliRunner().invoke(app, ["launch", "--dry-run", *words[1:]])
@@ -263,6 +264,20 @@ def started(
     arguments = ["sft", str(dataset), "--recipe", str(recipe), "--out", str(folder / "adapter"), *options]
     return subprocess.Popen(
         [sys.executable, "-m", "ta_train", "launch", *launching, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def started_dpo(
+    folder: Path, config: dict[str, Any], preferences: Path, *options: str, processes: int = 2
+) -> subprocess.Popen[str]:
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(json.dumps({"method": "dpo", **config}))
+    arguments = ["dpo", str(preferences), "--recipe", str(recipe), "--out", str(folder / "adapter"), *options]
+    return subprocess.Popen(
+        [sys.executable, "-m", "ta_train", "launch", "--processes", str(processes), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -373,6 +388,47 @@ def test_two_processes_stopped_then_killed_resume_to_the_same_adapter(
     assert [line["loss"] for line in lines(resumed) if "loss" in line] == [
         line["loss"] for line in lines(expected) if "loss" in line
     ]
+    assert resumed.digest == expected.digest
+
+
+@pytest.fixture(scope="module")
+def preferences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return seal_preferences(tmp_path_factory.mktemp("data") / "preferences", preference_rows())
+
+
+@pytest.mark.slow
+def test_two_processes_of_dpo_have_the_loss_of_one_with_the_same_pairs_a_step(
+    base_model: Path, preferences: Path, tmp_path: Path
+) -> None:
+    config = settings(base_model, max_steps=4)
+    two, one = tmp_path / "two", tmp_path / "one"
+    two.mkdir()
+    one.mkdir()
+    pair = finished(started_dpo(two, config, preferences), two)
+    alone = {**config, "gradient_accumulation": 2}
+    single = finished(started_dpo(one, alone, preferences, processes=1), one)
+    for key in ("loss", "tokens", "reward_margin", "validation_loss"):
+        values = [line[key] for line in lines(single) if key in line]
+        found = [line[key] for line in lines(pair) if key in line]
+        assert found == pytest.approx(values, rel=1e-4, abs=1e-6), key
+
+
+@pytest.mark.slow
+def test_two_processes_of_dpo_killed_resume_to_the_same_adapter(
+    base_model: Path, preferences: Path, tmp_path: Path
+) -> None:
+    config = settings(base_model, max_steps=200, epochs=200)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    expected = finished(started_dpo(whole, config, preferences), whole)
+    process = started_dpo(broken, config, preferences)
+    wait_for_step(broken / "adapter.work", 30, process)
+    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        each.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (broken / "adapter").exists()
+    resumed = finished(started_dpo(broken, config, preferences, "--resume"), broken)
     assert resumed.digest == expected.digest
 
 

@@ -20,10 +20,10 @@ from typer.testing import CliRunner
 
 from ta_schemas import Artifact, ArtifactError, InputError, SetupError
 from ta_schemas.errors import Stopped
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.config_rl import GrpoConfig
-from ta_train.grpo import grpo
+from ta_train.models.base_model import resolve
+from ta_train.rl.config import GrpoConfig
+from ta_train.rl.grpo import grpo
 from ta_train.sft import sft
 
 ADVANTAGES = ["group", "leave-one-out"]
@@ -58,9 +58,9 @@ def fixed(lively: Path, **changes: Any) -> GrpoConfig:
 
 def make_trainer(lively: Path, dataset: Path, work: Path, reward: Any = lower_case, **changes: Any) -> Any:
     """The trainer alone, without a run around it."""
-    from ta_train.grpo_trainer import build_grpo_trainer
-    from ta_train.model import load_tokenizer
-    from ta_train.prompts import read_prompts
+    from ta_train.models.load import load_tokenizer
+    from ta_train.rl.grpo_trainer import build_grpo_trainer
+    from ta_train.rl.prompts import read_prompts
     from ta_train.run_log import RunLog
     from ta_train.start import start_from
     from ta_train.work import WorkFolder

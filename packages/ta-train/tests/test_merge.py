@@ -9,11 +9,11 @@ import pytest
 from merge_fixtures import Weights, close, learned, make_adapter, update, weights
 
 from ta_schemas import Artifact, ArtifactError, InputError
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.merge import COMPANIONS, merge
-from ta_train.merge_inputs import MergeConfig
-from ta_train.model import load_tokenizer
+from ta_train.merge.inputs import MergeConfig
+from ta_train.merge.merge import COMPANIONS, merge
+from ta_train.models.base_model import resolve
+from ta_train.models.load import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from merge_fixtures import make_adapter
 
 from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, SetupError
 from ta_schemas.errors import GateError
-from ta_train.merge import merge
-from ta_train.merge_inputs import MergeConfig
+from ta_train.merge.inputs import MergeConfig
+from ta_train.merge.merge import merge
 
 
 @pytest.fixture(scope="module")

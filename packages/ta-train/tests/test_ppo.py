@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 from ta_schemas import Artifact, ArtifactError, InputError, SetupError, read_jsonl
 from ta_schemas.errors import Stopped
 from ta_schemas.rows import ConversationRow
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.config_rl import PpoConfig
-from ta_train.ppo import ppo
+from ta_train.models.base_model import resolve
+from ta_train.rl.config import PpoConfig
+from ta_train.rl.ppo import ppo
 from ta_train.sft import sft
 
 
@@ -62,9 +62,9 @@ def fixed(lively: Path, **changes: Any) -> PpoConfig:
 
 def make_trainer(lively: Path, dataset: Path, work: Path, reward: Any = lower_case, **changes: Any) -> Any:
     """The trainer alone, without a run around it."""
-    from ta_train.model import load_tokenizer
-    from ta_train.ppo_trainer import PpoTrainer
-    from ta_train.prompts import read_prompts
+    from ta_train.models.load import load_tokenizer
+    from ta_train.rl.ppo_trainer import PpoTrainer
+    from ta_train.rl.prompts import read_prompts
     from ta_train.run_log import RunLog
     from ta_train.start import start_from
     from ta_train.work import WorkFolder
@@ -92,7 +92,7 @@ def random_answers() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_advantages_are_the_discounted_sum_of_surprises(gamma: float, gae_lambda: float) -> None:
     import torch
 
-    from ta_train.ppo_loss import advantages
+    from ta_train.rl.ppo_loss import advantages
 
     rewards, values, mask = random_answers()
     found = advantages(
@@ -113,7 +113,7 @@ def test_advantages_are_the_discounted_sum_of_surprises(gamma: float, gae_lambda
 def test_the_score_is_earned_by_the_last_token_and_the_divergence_is_paid_by_each() -> None:
     import torch
 
-    from ta_train.ppo_loss import token_rewards
+    from ta_train.rl.ppo_loss import token_rewards
 
     found = token_rewards(
         torch.tensor([5.0, -1.0]),
@@ -128,7 +128,7 @@ def test_the_score_is_earned_by_the_last_token_and_the_divergence_is_paid_by_eac
 def test_whitened_advantages_have_mean_0_and_variance_1_over_the_real_tokens() -> None:
     import torch
 
-    from ta_train.ppo_loss import whiten
+    from ta_train.rl.ppo_loss import whiten
 
     _, values, mask = random_answers()
     found = whiten(torch.tensor(values), torch.tensor(mask)).numpy()
@@ -140,7 +140,7 @@ def test_whitened_advantages_have_mean_0_and_variance_1_over_the_real_tokens() -
 def test_the_policy_loss_stops_rewarding_a_move_beyond_the_clip() -> None:
     import torch
 
-    from ta_train.ppo_loss import policy_loss
+    from ta_train.rl.ppo_loss import policy_loss
 
     new = torch.log(torch.tensor([[1.5, 1.1, 0.5, 1.5, 7.0]])).requires_grad_()
     gains = torch.tensor([[1.0, 1.0, -1.0, -1.0, 9.0]])
@@ -157,7 +157,7 @@ def test_the_policy_loss_stops_rewarding_a_move_beyond_the_clip() -> None:
 def test_the_value_loss_counts_the_worse_of_the_free_and_the_clipped_value() -> None:
     import torch
 
-    from ta_train.ppo_loss import value_loss
+    from ta_train.rl.ppo_loss import value_loss
 
     found = value_loss(
         torch.tensor([[2.0, 0.1, 9.0]]),
@@ -176,8 +176,8 @@ def test_the_value_loss_counts_the_worse_of_the_free_and_the_clipped_value() -> 
 def test_an_answer_ends_with_its_stop_token() -> None:
     import torch
 
-    from ta_train.prompts import Prompt
-    from ta_train.rollout import answer
+    from ta_train.rl.prompts import Prompt
+    from ta_train.rl.rollout import answer
 
     class Scripted(torch.nn.Module):
         device = torch.device("cpu")
@@ -224,8 +224,8 @@ def test_probabilities_of_an_answer_do_not_depend_on_its_padding(
 def test_prompts_are_the_conversations_up_to_their_last_answer(
     lively: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    from ta_train.model import load_tokenizer
-    from ta_train.prompts import read_prompts
+    from ta_train.models.load import load_tokenizer
+    from ta_train.rl.prompts import read_prompts
 
     tokenizer = load_tokenizer(resolve(str(lively)))
     prompts = read_prompts(fixed(lively, eval_rows=2), Artifact.open(dataset), tokenizer)
@@ -238,7 +238,7 @@ def test_prompts_are_the_conversations_up_to_their_last_answer(
 
 
 def test_an_epoch_answers_every_prompt_once_and_steps_are_full(lively: Path) -> None:
-    from ta_train.prompts import Prompt, training_prompts
+    from ta_train.rl.prompts import Prompt, training_prompts
 
     prompts = [Prompt([], "", [i]) for i in range(10)]
 
@@ -504,9 +504,9 @@ def test_an_adapter_goes_on_and_brings_its_prompt_and_defaults(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from ta_train.model import load_tokenizer
-    from ta_train.prompts import read_prompts
-    from ta_train.rollout import mean_reward
+    from ta_train.models.load import load_tokenizer
+    from ta_train.rl.prompts import read_prompts
+    from ta_train.rl.rollout import mean_reward
 
     config = fixed(lively)
     trained = ppo(config, dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
@@ -589,14 +589,14 @@ def test_the_command_names_a_function_as_its_reward(lively: Path, dataset: Path,
     ],
 )
 def test_a_reward_that_is_not_there_is_refused(name: str, message: str) -> None:
-    from ta_train.cli_rl import find_reward
+    from ta_train.rl.cli import find_reward
 
     with pytest.raises(InputError, match=message):
         find_reward(name)
 
 
 def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ta_train.cli_rl import find_reward
+    from ta_train.rl.cli import find_reward
 
     (tmp_path / "my_rewards_here.py").write_text("def one(prompts, answers, references):\n    return [1.0]\n")
     monkeypatch.chdir(tmp_path)

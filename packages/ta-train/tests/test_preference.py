@@ -13,47 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from preference_fixtures import preference, preference_rows, seal_preferences
 from typer.testing import CliRunner
 
-from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, write_jsonl
+from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError
 from ta_schemas.rows import Message, PreferenceRow
 from ta_train.config import SftConfig
-from ta_train.config_preference import DpoConfig, KtoConfig, OrpoConfig, PreferenceConfig
-from ta_train.preference import dpo, kto, orpo
+from ta_train.preference.config import DpoConfig, KtoConfig, OrpoConfig, PreferenceConfig
+from ta_train.preference.preference import dpo, kto, orpo
 from ta_train.recipe import load_recipe
 from ta_train.sft import sft
 
 VERBS = {"dpo": dpo, "orpo": orpo, "kto": kto}
-
-
-def preference(tool: str, phrasing: int) -> PreferenceRow:
-    return PreferenceRow(
-        id=f"{tool}-{phrasing}",
-        prompt=[
-            Message(role="system", content="Answer with a command."),
-            Message(role="user", content=f"How do I use {tool}, asked for the {phrasing + 1}. time?"),
-        ],
-        chosen=[Message(role="assistant", content=f"Run it with a file.\n\n```bash\n{tool} file\n```")],
-        rejected=[Message(role="assistant", content=f"It is hard to say, {tool} does a lot" + "." * phrasing)],
-    )
-
-
-def preference_rows() -> list[PreferenceRow]:
-    return [
-        preference(tool, phrasing) for tool in ("ls", "cp", "mv", "rm", "du", "df") for phrasing in range(3)
-    ]
-
-
-def seal_preferences(
-    out: Path, all_rows: list[PreferenceRow], validation: list[PreferenceRow] | None = None
-) -> Path:
-    with ArtifactWriter(
-        out, kind="preferences", producer="test 1", config={"system_prompt": "Mine."}
-    ) as writer:
-        write_jsonl(writer.path / "train.jsonl", all_rows)
-        held_out = [preference("wc", 0), preference("wc", 2), preference("cat", 1)]
-        write_jsonl(writer.path / "validation.jsonl", held_out if validation is None else validation)
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +197,11 @@ def kind_config(kind: Any) -> Any:
 
 def our_rows(config: PreferenceConfig, preferences: Path) -> list[dict[str, Any]]:
     """The batches of our own run, before the reference is measured."""
-    from ta_train.base_model import resolve
-    from ta_train.model import load_tokenizer
+    from ta_train.models.base_model import resolve
+    from ta_train.models.load import load_tokenizer
     from ta_train.order import training_order
-    from ta_train.preference_rows import read_preferences, render_pairs
-    from ta_train.preference_trainer import with_mismatched
+    from ta_train.preference.rows import read_preferences, render_pairs
+    from ta_train.preference.trainer import with_mismatched
 
     tokenizer = load_tokenizer(resolve(config.base_model))
     pairs = render_pairs(read_preferences(preferences / "train.jsonl"), tokenizer, max_length=config.max_length)
@@ -321,7 +292,7 @@ def test_the_simpo_and_orpo_losses_are_those_of_trl(monkeypatch: pytest.MonkeyPa
     from trl.experimental.cpo import CPOTrainer
     from trl.experimental.orpo import ORPOTrainer
 
-    from ta_train.preference_loss import Answers, Sides, preference_loss
+    from ta_train.preference.loss import Answers, Sides, preference_loss
 
     lengths = Sides(torch.tensor([4.0, 7.0]), torch.tensor([3.0, 9.0]))
     answers = Answers(Sides(torch.tensor([-3.0, -9.0]), torch.tensor([-6.0, -8.0])), lengths)
@@ -368,8 +339,8 @@ def test_orpo_trains_the_chosen_answer_and_nothing_else(
 def test_the_answer_is_scored_up_to_its_stop_token_and_the_prompt_is_not(
     base_model: Path, preferences: Path
 ) -> None:
-    from ta_train.base_model import resolve
-    from ta_train.model import load_tokenizer
+    from ta_train.models.base_model import resolve
+    from ta_train.models.load import load_tokenizer
 
     prompt, answer = split(our_rows(fixed(base_model), preferences)[0]["pair"][0])
     tokenizer = load_tokenizer(resolve(str(base_model)))
@@ -546,9 +517,9 @@ def test_a_split_without_rows_is_refused(split_name: str, base_model: Path, tmp_
 
 
 def test_an_answer_whose_white_space_melts_into_the_prompt_is_refused(base_model: Path) -> None:
-    from ta_train.base_model import resolve
-    from ta_train.model import load_tokenizer
-    from ta_train.preference_rows import Located, render_pairs
+    from ta_train.models.base_model import resolve
+    from ta_train.models.load import load_tokenizer
+    from ta_train.preference.rows import Located, render_pairs
 
     tokenizer = load_tokenizer(resolve(str(base_model)))
     tokenizer.add_tokens(["\n\n"])  # the template's newline and the answer's: a token no prompt alone ends with
@@ -662,20 +633,16 @@ RUN = """
 import json, sys
 from pathlib import Path
 from ta_schemas.errors import exit_with_one_line
-from ta_train.config_preference import DpoConfig
-from ta_train.preference import dpo
+from ta_train.preference.config import DpoConfig
+from ta_train.preference.preference import dpo
 config, preferences, adapter, out = sys.argv[1:]
 settings = DpoConfig(**json.loads(config))
 exit_with_one_line(lambda: dpo(settings, Path(preferences), Path(out), adapter=Path(adapter)))
 """
 
 
-def test_a_killed_run_resumes_to_the_same_adapter(
-    base_model: Path, preferences: Path, adapter: Path, tmp_path: Path
-) -> None:
-    config = fixed(base_model, max_steps=80, epochs=20, save_every=10, eval_points=2)
-    unbroken = dpo(config, preferences, tmp_path / "unbroken", adapter=adapter)
-    out = tmp_path / "adapter"
+def run_in_a_process(config: DpoConfig, preferences: Path, adapter: Path, out: Path) -> subprocess.Popen[str]:
+    """Start DPO and wait until step 20 is on the disk."""
     given = config.model_dump_json(exclude_unset=True)
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, given, str(preferences), str(adapter), str(out)],
@@ -684,11 +651,29 @@ def test_a_killed_run_resumes_to_the_same_adapter(
         text=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
-    checkpoint = tmp_path / "adapter.work" / "checkpoint-20" / "trainer_state.json"
+    checkpoint = out.with_name(f"{out.name}.work") / "checkpoint-20" / "trainer_state.json"
     for _ in range(1200):
         if checkpoint.exists() or process.poll() is not None:
             break
         time.sleep(0.05)
+    return process
+
+
+@pytest.fixture(scope="module")
+def long_run(
+    tmp_path_factory: pytest.TempPathFactory, base_model: Path, preferences: Path, adapter: Path
+) -> tuple[DpoConfig, Artifact]:
+    """80 steps without a break."""
+    config = fixed(base_model, max_steps=80, epochs=20, save_every=10, eval_points=2)
+    return config, dpo(config, preferences, tmp_path_factory.mktemp("long") / "adapter", adapter=adapter)
+
+
+def test_a_killed_run_resumes_to_the_same_adapter(
+    long_run: tuple[DpoConfig, Artifact], preferences: Path, adapter: Path, tmp_path: Path
+) -> None:
+    config, unbroken = long_run
+    out = tmp_path / "adapter"
+    process = run_in_a_process(config, preferences, adapter, out)
     process.send_signal(signal.SIGKILL)
     output, _ = process.communicate()
     assert not out.exists(), output
@@ -697,6 +682,20 @@ def test_a_killed_run_resumes_to_the_same_adapter(
     resumed = dpo(config, preferences, out, adapter=adapter, resume=True)
     assert steps(resumed) == steps(unbroken)
     assert resumed.digest == unbroken.digest
+
+
+def test_ctrl_c_saves_a_checkpoint_and_resumes_to_the_same_adapter(
+    long_run: tuple[DpoConfig, Artifact], preferences: Path, adapter: Path, tmp_path: Path
+) -> None:
+    config, unbroken = long_run
+    out = tmp_path / "adapter"
+    process = run_in_a_process(config.model_copy(update={"save_every": 20}), preferences, adapter, out)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "with a checkpoint: run again with --resume to go on" in output
+    resumed = dpo(config.model_copy(update={"save_every": 20}), preferences, out, adapter=adapter, resume=True)
+    assert steps(resumed) == steps(unbroken)
 
 
 @pytest.mark.slow

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, write_jsonl
 from ta_schemas.errors import Stopped
 from ta_schemas.rows import Message, PreferenceRow
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.config_rl import PpoConfig, RewardConfig
-from ta_train.ppo import ppo
-from ta_train.reward import load_reward, reward
+from ta_train.models.base_model import resolve
+from ta_train.rl.config import PpoConfig, RewardConfig
+from ta_train.rl.ppo import ppo
+from ta_train.rl.reward import load_reward, reward
 from ta_train.sft import sft
 
 BASIS = {key: value for key, value in FIXED.items() if key != "sample_tokens"}
@@ -108,9 +108,9 @@ def test_a_score_does_not_depend_on_its_neighbours(trained: Artifact) -> None:
 
 
 def test_answers_are_rendered_as_pairs_are_in_training(lively: Path, preferences: Path) -> None:
-    from ta_train.model import load_tokenizer
-    from ta_train.preference_rows import read_preferences, render_pairs
-    from ta_train.reward_model import answered
+    from ta_train.models.load import load_tokenizer
+    from ta_train.preference.rows import read_preferences, render_pairs
+    from ta_train.rl.reward_model import answered
 
     tokenizer = load_tokenizer(resolve(str(lively)))
     rows = read_preferences(preferences / "train.jsonl")
@@ -153,14 +153,14 @@ def test_ppo_takes_its_scores_and_names_it_as_a_parent(
     assert result.exit_code == 0, result.output
     out = Artifact.open(tmp_path / "out")
     assert trained.as_parent in out.manifest.parents
-    assert out.manifest.config["reward"] == "ta_train.reward_model:RewardModel"
+    assert out.manifest.config["reward"] == "ta_train.rl.reward_model:RewardModel"
 
 
 def train_only(lively: Path, preferences: Path, work: Path, **changes: Any) -> str:
     """The trainer alone, without a run around it."""
-    from ta_train.model import load_tokenizer
-    from ta_train.preference_rows import read_preferences, render_pairs
-    from ta_train.reward_trainer import build_reward_trainer, load_with_head
+    from ta_train.models.load import load_tokenizer
+    from ta_train.preference.rows import read_preferences, render_pairs
+    from ta_train.rl.reward_trainer import build_reward_trainer, load_with_head
     from ta_train.run_log import RunLog
     from ta_train.work import WorkFolder
 

@@ -163,8 +163,8 @@ def test_an_unknown_target_module_is_named(base_model: Path, dataset: Path, tmp_
 
 
 def test_attention_and_checkpointing_reach_the_model(base_model: Path) -> None:
-    from ta_train.base_model import resolve
-    from ta_train.model import load_with_adapter
+    from ta_train.models.base_model import resolve
+    from ta_train.models.load import load_with_adapter
 
     base = resolve(str(base_model))
     for attention in ("eager", "sdpa"):
@@ -177,6 +177,25 @@ def test_gradient_checkpointing_gives_the_same_losses(
 ) -> None:
     changed = sft(fixed(base_model, gradient_checkpointing=True), dataset, tmp_path / "adapter")
     assert losses(changed) == pytest.approx(losses(reference), rel=1e-4)
+
+
+def test_packed_rows_are_one_sequence_with_the_loss_of_padded_ones(
+    base_model: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import LlamaModel
+
+    shapes: list[tuple[int, ...]] = []
+    forward = LlamaModel.forward
+
+    def seen(self: Any, input_ids: Any = None, **more: Any) -> Any:
+        shapes.append(tuple(input_ids.shape))
+        return forward(self, input_ids=input_ids, **more)
+
+    padded = sft(fixed(base_model, engine="trl"), dataset, tmp_path / "padded")
+    monkeypatch.setattr(LlamaModel, "forward", seen)
+    packed = sft(fixed(base_model, engine="trl", packing=True), dataset, tmp_path / "packed")
+    assert {rows for rows, _ in shapes} == {1}
+    assert losses(packed) == pytest.approx(losses(padded), rel=1e-4)
 
 
 def test_threads_are_set_and_recorded(base_model: Path, dataset: Path, tmp_path: Path) -> None:
@@ -266,8 +285,10 @@ def wait_for_step(work: Path, step: int) -> None:
 def long_run(
     tmp_path_factory: pytest.TempPathFactory, base_model: Path, dataset: Path
 ) -> tuple[SftConfig, Artifact]:
-    """Long enough to be interrupted half-way, with dropout so that random states matter."""
-    config = fixed(base_model, max_steps=200, epochs=20, lora_dropout=0.1, save_every=10, eval_points=2)
+    """Long enough to be interrupted half-way, packed, with dropout so that random states matter."""
+    config = fixed(
+        base_model, max_steps=200, epochs=20, lora_dropout=0.1, packing=True, save_every=10, eval_points=2
+    )
     return config, sft(config, dataset, tmp_path_factory.mktemp("unbroken") / "adapter")
 
 

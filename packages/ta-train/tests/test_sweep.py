@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, SetupError
-from ta_train.sweep import sweep
-from ta_train.sweep_report import Trial, best, plot, table
-from ta_train.sweep_space import Range, Search, grid, parse_space
+from ta_train.sweep.report import Trial, best, plot, table
+from ta_train.sweep.space import Range, Search, grid, parse_space
+from ta_train.sweep.sweep import sweep
 
 FAST = [
     "batch_size=2",
@@ -186,7 +186,7 @@ def test_after_ctrl_c_and_after_a_kill_the_same_command_goes_on(
 
 
 def test_peak_memory_is_the_trials_own_not_its_parents() -> None:
-    code = "from ta_train.sweep_trial import peak_memory; held = bytearray({}); print(peak_memory())"
+    code = "from ta_train.sweep.trial import peak_memory; held = bytearray({}); print(peak_memory())"
 
     def peak(size: int) -> int:
         asked = [sys.executable, "-c", code.format(size)]

@@ -77,7 +77,7 @@ def test_who_follows_a_run_makes_no_other_run_of_it(
 
 
 def test_ppo_has_no_trackers_and_says_so() -> None:
-    from ta_train.config_rl import PpoConfig
+    from ta_train.rl.config import PpoConfig
 
     with pytest.raises(InputError, match="track: ppo writes logs/metrics.jsonl only"):
         check_trackers(PpoConfig(track=["wandb"]))

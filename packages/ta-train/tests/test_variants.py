@@ -12,9 +12,9 @@ import pytest
 from train_fixtures import make_tokenizer
 
 from ta_schemas import Artifact, InputError, SetupError
-from ta_train.base_model import BaseModel, resolve
 from ta_train.config import SftConfig
-from ta_train.model import load_with_adapter
+from ta_train.models.base_model import BaseModel, resolve
+from ta_train.models.load import load_with_adapter
 from ta_train.sft import sft
 
 
@@ -306,7 +306,7 @@ def test_unsloth_that_is_not_installed_names_the_extra(
 ) -> None:
     import torch
 
-    from ta_train.unsloth_model import import_unsloth
+    from ta_train.models.unsloth_model import import_unsloth
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setitem(sys.modules, "unsloth", None)
@@ -332,7 +332,7 @@ def test_the_same_configuration_reaches_unsloth(base_model: Path, monkeypatch: p
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from ta_train import unsloth_model
+    from ta_train.models import unsloth_model
 
     told: dict[str, Any] = {}
 

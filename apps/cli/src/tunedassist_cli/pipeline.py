@@ -56,8 +56,8 @@ def run(
         from ta_data import DataConfig, prepare
         from ta_data.domain import load_domain
     with installed("train"):
-        from ta_train.base_model import resolve
         from ta_train.config import SftConfig
+        from ta_train.models.base_model import resolve
         from ta_train.recipe import load_recipe
         from ta_train.sft import sft
     with installed("eval"):

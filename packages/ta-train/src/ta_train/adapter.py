@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ta_train.base_model import BaseModel
 from ta_train.config import TrainConfig
+from ta_train.models.base_model import BaseModel
 
 
 def write_adapter(

@@ -6,7 +6,7 @@ from typing import Any
 
 from ta_train.config import TrainConfig
 from ta_train.machine import on_gpu
-from ta_train.model import uses_bfloat16
+from ta_train.models.load import uses_bfloat16
 from ta_train.processes import world_size
 from ta_train.trackers import tracker_arguments
 

@@ -8,8 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+import ta_train.launch.cli
+import ta_train.merge.cli
+import ta_train.preference.cli
+import ta_train.registry.cli
+import ta_train.rl.cli
+import ta_train.sweep.cli
 from ta_schemas.errors import InputError, exit_with_one_line
-from ta_train import cli_launch, cli_merge, cli_preference, cli_registry, cli_rl, cli_sweep
 
 app = typer.Typer(
     help="Tune a base model on a sealed dataset.",
@@ -115,7 +120,7 @@ def base_model_command(
 
     Example: `ta-train base-model smollm2-135m-instruct`
     """
-    from ta_train.base_model import resolve
+    from ta_train.models.base_model import resolve
 
     base = resolve(name)
     if as_json:
@@ -124,12 +129,12 @@ def base_model_command(
         print(f"{base.name}\n{base.path}\n{base.digest}")
 
 
-app.add_typer(cli_launch.app)
-app.add_typer(cli_merge.app)
-app.add_typer(cli_registry.app, name="registry")
-app.add_typer(cli_sweep.app)
-app.add_typer(cli_preference.app)
-app.add_typer(cli_rl.app)
+app.add_typer(ta_train.launch.cli.app)
+app.add_typer(ta_train.merge.cli.app)
+app.add_typer(ta_train.registry.cli.app, name="registry")
+app.add_typer(ta_train.sweep.cli.app)
+app.add_typer(ta_train.preference.cli.app)
+app.add_typer(ta_train.rl.cli.app)
 
 
 def main() -> None:

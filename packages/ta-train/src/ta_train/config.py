@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ta_schemas.rows import ConversationKind
 
 ALL_LINEAR = "all-linear"
+METHOD = "the command that takes the recipe; one of another method is refused"
 
 
 class TrainConfig(BaseModel):
     """What every method has: base model, adapter, budget, optimizer, numerics."""
 
     model_config = ConfigDict(extra="forbid")
-    method: str
-    """The method's command, as in `ta-train sft`."""
+    method: str = Field(description=METHOD)
 
     description: str = Field("", description="what the recipe is for; not used in training")
     base_model: str = Field(
@@ -92,7 +92,7 @@ class TrainConfig(BaseModel):
 class SftConfig(TrainConfig):
     """Supervised fine-tuning with LoRA (Hu et al. 2021, https://arxiv.org/abs/2106.09685) or of all weights."""
 
-    method: Literal["sft"] = "sft"
+    method: Literal["sft"] = Field("sft", description=METHOD)
 
     backend: Literal["trl", "unsloth"] = Field(
         "trl",
@@ -111,6 +111,11 @@ class SftConfig(TrainConfig):
     repeat: dict[ConversationKind, int] = Field(
         default_factory=dict,
         description="how often rows of a kind appear in an epoch, such as {out-of-scope: 2}; others once",
+    )
+    packing: bool = Field(
+        False,
+        description="join the rows of a batch into one sequence without padding, each attending to itself: the "
+        "same loss; pays with attention flash_attention_2 (the fast engine computes no padding anyway)",
     )
     engine: Literal["auto", "fast", "trl"] = Field(
         "auto",

@@ -10,6 +10,10 @@ STILL_FALLING = 0.03
 """Validation loss still falling by this share over the last third of the run: underfitting."""
 
 
+PAIRS = "validation_reward_accuracy"
+"""What a validation over preference pairs measures beside the loss."""
+
+
 def read_metrics(file: Path) -> list[dict[str, Any]]:
     """The lines of `metrics.jsonl`."""
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -28,6 +32,9 @@ def fit_sentence(metrics: list[dict[str, Any]]) -> str:
             f"(step {last_step}), more than {OVERFIT_RISE:.0%} above its minimum. "
             "Train fewer epochs or add data."
         )
+    accuracies = [(m["step"], m[PAIRS]) for m in metrics if PAIRS in m]
+    if accuracies:
+        return _fit_of_pairs(accuracies)
     earlier = [loss for step, loss in points if step <= last_step * 2 / 3][-1]
     fall = (earlier - last) / earlier if earlier else 0.0  # a hinge loss can be exactly 0
     if fall > STILL_FALLING:
@@ -38,6 +45,20 @@ def fit_sentence(metrics: list[dict[str, Any]]) -> str:
     return (
         f"The fit is even: validation loss {last:.3f} is within {OVERFIT_RISE:.0%} of its minimum {best:.3f} "
         f"and fell by less than {STILL_FALLING:.0%} over the last third of the run."
+    )
+
+
+def _fit_of_pairs(accuracies: list[tuple[int, float]]) -> str:
+    """A preference loss falls as long as margins grow: what counts is how many pairs are put right."""
+    last_step, last = accuracies[-1]
+    before = accuracies[0][1]
+    earlier = [share for step, share in accuracies if step <= last_step * 2 / 3][-1]
+    ahead = f"the chosen answer is ahead in {last:.0%} of the validation pairs ({before:.0%} before)"
+    if last > earlier:
+        return f"It still learns: {ahead}, {earlier:.0%} a third of the run ago. More steps may help."
+    return (
+        f"The fit is even: {ahead} and no more than a third of the run ago. More steps would widen margins and "
+        "leave the model further from where it started."
     )
 
 

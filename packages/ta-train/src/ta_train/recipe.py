@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from ta_schemas import InputError
 from ta_train.config import SftConfig, TrainConfig
-from ta_train.config_preference import DpoConfig, KtoConfig, OrpoConfig
-from ta_train.config_rl import DistillConfig, GrpoConfig, PpoConfig, RewardConfig
+from ta_train.preference.config import DpoConfig, KtoConfig, OrpoConfig
+from ta_train.rl.config import DistillConfig, GrpoConfig, PpoConfig, RewardConfig
 
 C = TypeVar("C", bound=TrainConfig)
 

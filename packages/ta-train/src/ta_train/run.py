@@ -14,10 +14,10 @@ from ta_schemas.artifact import refuse_existing
 from ta_schemas.errors import GateError, Stopped
 from ta_schemas.manifest import Kind
 from ta_train import PRODUCER
-from ta_train.base_model import BaseModel
 from ta_train.config import TrainConfig
 from ta_train.curves import fit_sentence, plot_curves, read_metrics
 from ta_train.machine import check_machine
+from ta_train.models.base_model import BaseModel
 from ta_train.processes import (
     asked_sharding,
     check_processes,

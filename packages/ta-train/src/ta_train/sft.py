@@ -9,9 +9,9 @@ from ta_schemas import Artifact, InputError, read_jsonl
 from ta_schemas.manifest import Kind
 from ta_schemas.rows import ConversationRow
 from ta_train.adapter import write_adapter
-from ta_train.base_model import resolve
 from ta_train.config import SftConfig
-from ta_train.full_model import write_model
+from ta_train.models.base_model import resolve
+from ta_train.models.full_model import write_model
 from ta_train.render import render_all
 from ta_train.run import TrainingRun, summary
 from ta_train.sample import show_sample
@@ -50,12 +50,12 @@ def sft(
         raise InputError(f"{dataset}: the training or the validation split is empty: add data")
 
     if config.backend == "unsloth":
-        from ta_train.unsloth_model import import_unsloth, load_tokenizer, load_with_adapter
+        from ta_train.models.unsloth_model import import_unsloth, load_tokenizer, load_with_adapter
 
         import_unsloth(config)
     else:
-        from ta_train.model import load_tokenizer, load_with_adapter
-    from ta_train.model import load_whole
+        from ta_train.models.load import load_tokenizer, load_with_adapter
+    from ta_train.models.load import load_whole
     from ta_train.trainer import build_trainer
 
     tokenizer = load_tokenizer(base)

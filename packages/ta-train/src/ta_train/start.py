@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ta_schemas import Artifact, ArtifactError, InputError
-from ta_train.base_model import BaseModel
 from ta_train.config import TrainConfig
+from ta_train.models.base_model import BaseModel
 
 C = TypeVar("C", bound=TrainConfig)
 
@@ -33,7 +33,7 @@ class Start(Generic[C]):
 
     def load(self, base: BaseModel) -> Any:
         """The frozen base model with the adapter to train."""
-        from ta_train.model import load_with_adapter
+        from ta_train.models.load import load_with_adapter
 
         model = load_with_adapter(self.config, base)
         if self.adapter:

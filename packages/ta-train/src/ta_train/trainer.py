@@ -63,7 +63,9 @@ def build_trainer(
     engine, reason = fast_engine(config, model)
     if engine:  # it multiplies in its own dtype without autocast, checkpoints by itself, has its own loss
         arguments |= {"bf16": False, "gradient_checkpointing": False, "loss_type": "nll"}
-    elif reason:
+    else:
+        arguments["padding_free"] = config.packing
+    if reason:
         log.console.print(f"TRL's own engine: the fast one does not serve this run ({reason})")
     trainer = (FastTrainer if engine else SFTTrainer)(
         model=model,

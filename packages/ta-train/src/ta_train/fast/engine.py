@@ -6,10 +6,10 @@ import torch
 
 from ta_schemas import InputError
 from ta_train.config import SftConfig
-from ta_train.config_preference import PreferenceConfig
 from ta_train.fast.llama import FastLlama
 from ta_train.machine import on_gpu
-from ta_train.model import uses_bfloat16
+from ta_train.models.load import uses_bfloat16
+from ta_train.preference.config import PreferenceConfig
 
 ARCHITECTURES = ("LlamaForCausalLM",)
 

@@ -1,0 +1,1 @@
+"""Several processes: torchrun and accelerate with the shipped presets."""

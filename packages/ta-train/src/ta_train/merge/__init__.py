@@ -1,0 +1,1 @@
+"""Merging: adapters into their base model, or several adapters into one."""

@@ -1,0 +1,1 @@
+"""Training from preference rows: DPO and its losses, ORPO, KTO."""
