@@ -81,7 +81,13 @@ bench-train *OPTIONS:
     uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
     uv run python packages/ta-train/benchmarks/bench_train.py {{ OPTIONS }}
 
-# the same on a CUDA GPU, with Unsloth where it is installed; --rehearse tries the code without one
+# the same quality? several seeds by our engine and by TRL's, losses and benchmark side by side
+[group('benchmarks')]
+bench-quality *OPTIONS:
+    uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
+    uv run python packages/ta-train/benchmarks/bench_quality.py {{ OPTIONS }}
+
+# the speed of training on a CUDA GPU, with Unsloth where it is installed; --rehearse tries the code without one
 [group('benchmarks')]
 bench-gpu *OPTIONS:
     uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset

@@ -45,8 +45,8 @@ class Variant:
     """What is set in TRL's SFTConfig, where the variant is TRL's SFTTrainer as it comes; None: ours."""
     threads: int = 0
     """0: as many as there are."""
-    share: bool = True
-    """Whether rows share their prefixes (fast engine)."""
+    without: str = ""
+    """A lever of the fast engine that is taken out (`levers.py`)."""
     spin: str = "short"
     """`short`: what ta-train sets; `libgomp`: the library's default."""
     busy: bool = False
@@ -82,16 +82,24 @@ FAST = Variant(f"fast ({DTYPE})")
 SLOW, WELL_SET = (DEFAULTS, BF16) if NATIVE else (FP32_SAVING, FP32)
 USUAL = [SLOW, WELL_SET, FAST]
 TABLES = [
-    Rows(
-        "the domain's rows",
-        variants=[SLOW, WELL_SET, replace(FAST, name="fast, prefixes not shared", share=False), FAST],
-    ),
+    Rows("the domain's rows", variants=USUAL),
     Rows("the domain's rows, one thread", variants=[replace(v, threads=1) for v in USUAL]),
     Rows("the domain's rows, 16 % of the tokens trained", trained_share=0.16, variants=USUAL),
     Rows(
         "rows without the domain's long system prompt", system_prompt="Answer with one command.", variants=USUAL
     ),
     Rows("rows of 512 tokens", length=512, batch_size=2, variants=USUAL),
+    Rows(
+        "what each lever gives",
+        variants=[
+            FAST,
+            replace(FAST, name="without sharing prefixes", without="sharing"),
+            replace(FAST, name="output layer over every position", without="head"),
+            replace(FAST, name="torch's attention kernel", without="attention"),
+            replace(FAST, name="a product a projection", without="fusing"),
+            replace(FAST, name="autograd's gradients of LoRA, norm, SwiGLU", without="gradients"),
+        ],
+    ),
     Rows(
         "beside a busy process",
         variants=[
@@ -147,7 +155,7 @@ def child(dataset: Path, steps: int, rows: Rows, variant: Variant) -> dict[str, 
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         if variant.trl is None:
-            losses = ours(config, model, tokenizer, rendered, Path(folder), clock, share=variant.share)
+            losses = ours(config, model, tokenizer, rendered, Path(folder), clock, without=variant.without)
         else:
             losses = plain_trl(config, model, tokenizer, rendered, Path(folder), clock, variant.trl)
     lengths = [len(r.input_ids) for r in rendered]

@@ -1,6 +1,5 @@
 """What the training benchmarks share: rows of a shape, TRL's trainer as it comes, ours, and a clock."""
 
-import functools
 import json
 import math
 import time
@@ -82,19 +81,19 @@ def plain_trl(
 
 
 def ours(
-    config: Any, model: Any, tokenizer: Any, rendered: list[Any], out: Path, clock: Clock, *, share: bool = True
+    config: Any, model: Any, tokenizer: Any, rendered: list[Any], out: Path, clock: Clock, *, without: str = ""
 ) -> list[float]:
     """What `ta-train sft` runs, logging and plots included."""
-    import ta_train.fast.engine
     import ta_train.trainer
-    from ta_train.fast.llama import FastLlama
     from ta_train.run_log import RunLog
     from ta_train.work import WorkFolder
 
     # `batches` has put them in order.
     ta_train.trainer.training_order = lambda rows, **_: list(range(len(rows)))
-    if not share:
-        ta_train.fast.engine.FastLlama = functools.partial(FastLlama, share=False)  # type: ignore[assignment,attr-defined]
+    if without:
+        from levers import take_out
+
+        take_out(without)
     work = WorkFolder(out)
     log = RunLog(work.metrics_file, Console(quiet=True))
     trainer = ta_train.trainer.build_trainer(config, model, tokenizer, rendered, rendered[:1], work, log)

@@ -28,6 +28,15 @@ def test_a_short_round_prints_our_engine_beside_trl(dataset: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_engine_is_exact_with_any_lever_taken_out(dataset: Path) -> None:
+    options = ["--rounds", "1", "--steps", "2", "--tables", "5"]
+    table = ran("bench_train.py", "--dataset", str(dataset), *options)
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 6
+    assert all(float(row[-2].strip(" %")) < 0.05 for row in rows), table
+
+
+@pytest.mark.slow
 def test_the_gpu_benchmark_can_be_rehearsed_without_one(dataset: Path, tmp_path: Path) -> None:
     table = ran(
         "bench_gpu.py",
