@@ -67,7 +67,7 @@ def test_base_and_tuned_answers_come_from_different_models(finished):
 def test_a_second_run_skips_every_step_and_loads_no_model(again, recipe, monkeypatch, capfd):
     domain, out = again
     before = stamps(out)
-    monkeypatch.setattr(pipeline, "_load", lambda *_, **__: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(pipeline, "load_engine", lambda *_, **__: pytest.fail("a model was loaded"))
     run(domain, out, recipe=str(recipe))
     assert stamps(out) == before
     assert capfd.readouterr().err.count("(sealed already)") == 7
@@ -94,12 +94,12 @@ def test_what_can_be_detected_is_said_before_the_training(again, recipe, capfd):
 def test_an_engine_with_an_adapter_is_no_base_model(finished):
     _, out = finished
     with pytest.raises(RuntimeError, match="adapter active: True, expected False"):
-        pipeline._load(out / "adapter", adapted=False)
+        pipeline.load_engine(out / "adapter", adapted=False)
 
 
 def test_a_base_model_is_no_tuned_one(base):
     with pytest.raises(RuntimeError, match="adapter active: False, expected True"):
-        pipeline._load(base, adapted=True)
+        pipeline.load_engine(base, adapted=True)
 
 
 def test_the_command_prints_scores_sentence_places_and_what_is_next(again, recipe, tunedassist):

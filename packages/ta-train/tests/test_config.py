@@ -1,10 +1,12 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ta_schemas import InputError
+from ta_train.cli import app
 from ta_train.config import SftConfig
-from ta_train.recipe import load_recipe, recipe_method, recipe_names
+from ta_train.recipe import CONFIGS, load_recipe, recipe_method, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -14,6 +16,17 @@ def test_every_shipped_recipe_is_valid_and_says_what_it_is_for(name: str) -> Non
 
 def test_the_promised_recipes_are_shipped() -> None:
     assert {"cpu-smollm2", "cpu-tiny", "gpu-lora-1b", "gpu-qlora-8b"} <= set(recipe_names())
+
+
+@pytest.mark.parametrize("method", CONFIGS)
+def test_every_key_of_a_method_is_listed_with_its_default_and_meaning(method: str) -> None:
+    shown = CliRunner().invoke(app, ["keys", method], env={"COLUMNS": "1000"})
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.stdout.splitlines()]
+    listed = {cells[0]: cells[1:] for cells in rows if len(cells) == 3}
+    assert listed.keys() == CONFIGS[method].model_fields.keys()
+    assert listed["track"][0] == "[]"
+    assert listed["gradient_checkpointing"][0] == "false"
+    assert [key for key, (_, meaning) in listed.items() if not meaning] == []
 
 
 def test_an_override_changes_the_recipe() -> None:

@@ -45,6 +45,21 @@ def test_the_fit_to_pairs_is_judged_by_the_pairs_put_right(
     assert fit_sentence(lines).startswith(verdict)
 
 
-def test_the_picture_is_a_png(tmp_path: Path) -> None:
-    plot_curves(metrics([2.0, 1.0, 0.9]), tmp_path / "curves.png")
+def test_the_picture_has_a_panel_for_whatever_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    labels: list[str] = []
+
+    def kept(self: Figure, *arguments: Any, **more: Any) -> None:
+        labels.extend(axes.get_ylabel() for axes in self.axes)
+
+    measured = {"learning_rate": 1e-3, "gradient_norm": 2.0, "tokens_per_s": 200.0, "reward_margin": 0.1}
+    lines = [{"step": step, "loss": 1.0, **measured} for step in (1, 2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Figure, "savefig", kept)
+        plot_curves(lines, tmp_path / "curves.png")
+    assert labels == ["loss", "reward margin", "learning rate", "gradient norm", "tokens/s"]
+    plot_curves([{"step": 1, "loss": 1.0}], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

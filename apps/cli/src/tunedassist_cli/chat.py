@@ -53,7 +53,8 @@ def _local(path: Path, options: dict[str, Any]) -> tuple[Any, str]:
     asking = {"max_tokens": defaults.max_tokens, "temperature": defaults.temperature} | options
 
     def stream(messages: list[dict[str, str]]) -> Iterator[str]:
-        return engine.stream(messages, **asking)
+        pieces: Iterator[str] = engine.stream(messages, **asking)
+        return pieces
 
     return stream, engine.settings.system_prompt
 

@@ -122,6 +122,61 @@ def chat_command(
     )
 
 
+@app.command("sweep")
+def sweep_command(
+    domain: Annotated[str, typer.Argument(help="A domain folder, or its name below ./data.")],
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V,V,…",
+            help="Values of a key; repeated: every combination. With --trials also LOW..HIGH.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where everything goes. Default: runs/NAME-sweep.")] = None,
+    recipe: Annotated[
+        str, typer.Option(help="A recipe (`tunedassist train recipes` lists them) or a YAML file.")
+    ] = "cpu-smollm2",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key for all trials; may be repeated."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Let Optuna draw this many settings; 0: train every combination.")
+    ] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask only N items of the benchmark.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what another run left at --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """A rank study, or any other: the recipe under many settings, each scored on the domain's benchmark.
+
+    Loss, score, time and memory of each in a table and a plot; the default is LoRA's ranks 4, 8, 16, 32.
+    What is finished is kept; after Ctrl-C the same command goes on.
+
+    Example: `tunedassist sweep linux-cli --set max_steps=40`
+
+    Example: `tunedassist sweep linux-cli --over learning_rate=5e-4,1e-3,2e-3 --limit 60`
+    """
+    from tunedassist_cli.pipeline import find_domain, installed
+    from tunedassist_cli.sweep import sweep_domain
+
+    with installed("train"):
+        from ta_train.sweep.cli import show
+
+    folder = find_domain(domain)
+    place = out or Path("runs") / f"{folder.resolve().name}-sweep"
+    found = sweep_domain(
+        folder,
+        place,
+        over=over or ["lora_rank=4,8,16,32"],
+        recipe=recipe,
+        overrides=overrides or [],
+        trials=trials,
+        limit=limit,
+        replace=force,
+    )
+    show(found, place, as_json=as_json)
+
+
 @app.command("exit-codes")
 def exit_codes_command(as_json: Json = False) -> None:
     """What the exit codes mean."""

@@ -103,7 +103,7 @@ def run(
             steps.take(
                 f"{system} model on {name}",
                 places[name],
-                lambda place, name=name, file=file: _evaluate(  # type: ignore[misc]
+                lambda place, name=name, file=file: evaluate_model(  # type: ignore[misc]
                     asked[name], file, system, model, answer, place, parent, replace=replace
                 ),
             )
@@ -113,7 +113,7 @@ def run(
         "base",
         {"model": base.name, "digest": base.digest},
         Parent(kind="model", digest=base.digest),
-        lambda: _load(base.path, adapted=False),
+        lambda: load_engine(base.path, adapted=False),
     )
     adapter = steps.take(
         "training",
@@ -124,7 +124,7 @@ def run(
         "tuned",
         {"model": f"{base.name} + adapter", "digest": adapter.digest},
         adapter.as_parent,
-        lambda: _load(adapter.path, adapted=True),
+        lambda: load_engine(adapter.path, adapted=True),
     )
     title = f"{settings.title or settings.name}: base and tuned {base.name}"
     report = steps.take(
@@ -186,16 +186,17 @@ class Lazily:
         return self._engine.generate(batch, max_tokens=max_tokens, temperature=temperature)
 
 
-def _load(path: Path, *, adapted: bool) -> "TransformersEngine":
+def load_engine(path: Path, *, adapted: bool) -> "TransformersEngine":
+    """The engine over `path`, with or without an active adapter as it must be."""
     from ta_serve.open import open_engine
 
-    engine = open_engine(path)
+    engine: TransformersEngine = open_engine(path, engine="transformers")
     if engine.adapted != adapted:  # a bug: the comparison would be of a model with itself
         raise RuntimeError(f"{path}: adapter active: {engine.adapted}, expected {adapted}")
     return engine
 
 
-def _evaluate(
+def evaluate_model(
     config: "EvalConfig",
     file: Path,
     system: str,
@@ -206,6 +207,7 @@ def _evaluate(
     *,
     replace: bool,
 ) -> Artifact:
+    """Ask a model the questions of `file`; the sealed predictions."""
     from ta_eval.evaluate import evaluate
     from ta_eval.target import CallableTarget
 

@@ -18,7 +18,8 @@ STAGES = {
     "data": Stage("ta_data", "Collect, check and split the data: tunedassist data prepare data/linux-cli"),
     "train": Stage("ta_train", "Tune a base model: tunedassist train sft runs/linux-cli/dataset --out …"),
     "eval": Stage("ta_eval", "Measure and compare: tunedassist eval compare runs/base runs/tuned --out …"),
-    "serve": Stage("ta_serve", "Answer messages: tunedassist serve generate runs/linux-cli/adapter --in …"),
+    "safety": Stage("ta_safety", "Guard and attack: tunedassist safety shell --text 'rm -rf /'"),
+    "serve": Stage("ta_serve", "Answer messages, export: tunedassist serve chat runs/linux-cli/adapter"),
 }
 
 

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+import ta_train.estimate.cli
 import ta_train.launch.cli
 import ta_train.merge.cli
 import ta_train.preference.cli
@@ -107,8 +108,13 @@ def keys_command(
         raise InputError(f"unknown method {method!r}: choose one of {', '.join(CONFIGS)}")
     table = Table("key", "default", "meaning")
     for key, field in CONFIGS[method].model_fields.items():
-        table.add_row(key, str(field.default), field.description or "")
+        table.add_row(key, _shown(field.get_default(call_default_factory=True)), field.description or "")
     Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    """A default as `--set` takes it."""
+    return str(value).lower() if isinstance(value, bool) else "" if value == {} else str(value)
 
 
 @app.command("base-model")
@@ -129,6 +135,7 @@ def base_model_command(
         print(f"{base.name}\n{base.path}\n{base.digest}")
 
 
+app.add_typer(ta_train.estimate.cli.app)
 app.add_typer(ta_train.launch.cli.app)
 app.add_typer(ta_train.merge.cli.app)
 app.add_typer(ta_train.registry.cli.app, name="registry")

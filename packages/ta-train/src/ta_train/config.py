@@ -53,9 +53,11 @@ class TrainConfig(BaseModel):
     gradient_accumulation: int = Field(1, ge=1, description="forward passes for an optimizer step")
 
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field("cosine")
+    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(
+        "cosine", description="course of the learning rate after the warmup: down to 0, or constant"
+    )
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps spent warming up")
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's pull of every trained weight towards 0")
     max_grad_norm: float = Field(1.0, gt=0, description="gradient norm is clipped to this")
     seed: int = Field(42, ge=0, description="order of the rows, initial adapter, dropout")
 
@@ -70,6 +72,9 @@ class TrainConfig(BaseModel):
     )
     gradient_checkpointing: bool = Field(False, description="less memory, about a quarter more time")
     threads: int = Field(0, ge=0, description="CPU threads of a process; 0: its share of the cores")
+    memory_check: bool = Field(
+        True, description="refuse a run whose estimated memory is not free; false: start it anyway"
+    )
 
     eval_points: int = Field(4, ge=1, description="how often the validation loss is measured")
     eval_rows: int = Field(32, ge=1, description="validation rows used for it (evenly over the split)")

@@ -10,6 +10,7 @@ STILL_FALLING = 0.03
 """Validation loss still falling by this share over the last third of the run: underfitting."""
 
 
+PALE, DARK, RED = "#9db4c0", "#253237", "#c1121f"
 PAIRS = "validation_reward_accuracy"
 """What a validation over preference pairs measures beside the loss."""
 
@@ -63,44 +64,45 @@ def _fit_of_pairs(accuracies: list[tuple[int, float]]) -> str:
 
 
 def plot_curves(metrics: list[dict[str, Any]], file: Path) -> None:
-    """Draw training and validation loss over steps, learning rate below, to a PNG.
+    """Draw training and validation loss over steps, below learning rate, gradient norm and tokens/s, to a PNG.
 
     Between them the reward or its margin, where there is one.
     """
     from matplotlib.figure import Figure
 
     train = [m for m in metrics if "loss" in m]
-    validation = [m for m in metrics if "validation_loss" in m]
     reward = next((key for key in ("reward_margin", "reward") if any(key in m for m in train)), "")
-    heights = [3, 2, 1] if reward else [3, 1]
+    panels = [key for key in ("learning_rate", "gradient_norm", "tokens_per_s") if any(key in m for m in train)]
+    heights = [3, *([2] if reward else []), *[1 for _ in panels]]
     figure = Figure(figsize=(7, 1 + sum(heights)), layout="constrained")
-    loss, *rewards, rate = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    steps = [m["step"] for m in train]
-    raw = [m["loss"] for m in train]
-    loss.plot(steps, raw, color="#9db4c0", linewidth=0.8, label="training, each step")
-    loss.plot(steps, _smoothed(raw), color="#253237", label="training, smoothed")
-    loss.plot(
-        [m["step"] for m in validation],
-        [m["validation_loss"] for m in validation],
-        color="#c1121f",
-        marker="o",
-        label="validation",
-    )
+    loss, *others = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
+    steps, raw = _points(metrics, "loss")
+    loss.plot(steps, raw, color=PALE, linewidth=0.8, label="training, each step")
+    loss.plot(steps, _smoothed(raw), color=DARK, label="training, smoothed")
+    loss.plot(*_points(metrics, "validation_loss"), color=RED, marker="o", label="validation")
     loss.set_ylabel("loss" if reward else "loss (nats per trained token)")
     loss.set_ylim(bottom=min(0, *raw))
     loss.legend(frameon=False)
-    loss.grid(alpha=0.3)
     if reward:
-        for key, color in ((reward, "#9db4c0"), (f"validation_{reward}", "#c1121f")):
-            points = [m for m in metrics if key in m]
-            rewards[0].plot([m["step"] for m in points], [m[key] for m in points], color=color)
-        rewards[0].set_ylabel(reward.replace("_", " "))
-        rewards[0].grid(alpha=0.3)
-    rate.plot(steps, [m.get("learning_rate", 0.0) for m in train], color="#253237")
-    rate.set_ylabel("learning rate")
-    rate.set_xlabel("optimizer step")
-    rate.grid(alpha=0.3)
+        axes = others.pop(0)
+        axes.plot(*_points(metrics, reward), color=PALE)
+        axes.plot(*_points(metrics, f"validation_{reward}"), color=RED)
+        axes.set_ylabel(reward.replace("_", " "))
+    for key, axes in zip(panels, others, strict=True):
+        axes.plot(*_points(metrics, key), color=DARK)
+        axes.set_ylabel("tokens/s" if key == "tokens_per_s" else key.replace("_", " "))
+        axes.set_ylim(bottom=0)
+    for axes in figure.axes:
+        axes.grid(alpha=0.3)
+    figure.axes[-1].set_xlabel("optimizer step")
+    figure.align_ylabels()
     figure.savefig(file, dpi=120)
+
+
+def _points(metrics: list[dict[str, Any]], key: str) -> tuple[list[int], list[float]]:
+    """Steps and values of the lines that have it."""
+    found = [(m["step"], m[key]) for m in metrics if key in m]
+    return [step for step, _ in found], [value for _, value in found]
 
 
 def _smoothed(values: list[float], keep: float = 0.9) -> list[float]:

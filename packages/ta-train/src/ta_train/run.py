@@ -61,7 +61,7 @@ class TrainingRun:
         self.state_dict: dict[str, Any] | None = None
         """The whole weights of a model that was trained in pieces; None where the model has them itself."""
         self.identity = {
-            config.method: config.model_dump(exclude={"description", "track"}),
+            config.method: config.model_dump(exclude={"description", "track", "memory_check"}),
             "base_model": base.name,
         }
         self.parents = [*(i.as_parent for i in inputs), Parent(kind="model", digest=base.digest)]

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from ta_train.sweep.report import Trial
 
 app = typer.Typer()
 
@@ -41,10 +44,16 @@ def sweep_command(
 
     Ctrl-C, then the same command: finished trials are kept, the unfinished one goes on.
     """
-    from ta_train.sweep.report import table
     from ta_train.sweep.sweep import sweep
 
     found = sweep(recipe, over, dataset, out, overrides=overrides or [], trials=trials, replace=force)
+    show(found, out, as_json=as_json)
+
+
+def show(found: "list[Trial]", out: Path, *, as_json: bool) -> None:
+    """Print a finished sweep."""
+    from ta_train.sweep.report import table
+
     if as_json:
         print(json.dumps(json.loads((out / "sweep.json").read_text(encoding="utf-8"))))
         return
