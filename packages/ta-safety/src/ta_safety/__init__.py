@@ -1,1 +1,1 @@
-"""Guards an assistant and attacks it before release. Not there yet: see the README."""
+"""Guards an assistant at run time and attacks it before release: detectors, rails, a red team."""

@@ -1,0 +1,1 @@
+"""garak, NVIDIA's scanner, in an environment of its own: its dependencies clash with the workspace's."""
