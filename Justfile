@@ -19,12 +19,23 @@ train *OPTIONS:
 chat *OPTIONS:
     uv run tunedassist chat runs/linux-cli/adapter {{ OPTIONS }}
 
+# serve it over OpenAI's protocol on loopback: export with the parity gate, then the API; compiles llama.cpp once
+[group('main job')]
+serve *OPTIONS:
+    uv run --group extras tunedassist serve export runs/linux-cli/adapter --out runs/linux-cli/gguf
+    uv run --group extras tunedassist-api --model runs/linux-cli/gguf {{ OPTIONS }}
+
+# attack the tuned model, raw and behind the guard, and report
+[group('main job')]
+redteam *OPTIONS:
+    uv run tunedassist redteam linux-cli {{ OPTIONS }}
+
 # ── quality ──────────────────────────────────────────────────────────────────
 
 # the default tests: minutes, no network, no GPU
 [group('quality')]
 test *OPTIONS:
-    HF_HUB_OFFLINE=1 uv run --group extras pytest {{ OPTIONS }}
+    HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 uv run --group extras pytest -n 2 --dist loadfile {{ OPTIONS }}
 
 # the tests marked slow: real training with the embedded model
 [group('quality')]
@@ -92,6 +103,11 @@ bench-quality *OPTIONS:
 bench-gpu *OPTIONS:
     uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
     uv run --group extras python packages/ta-train/benchmarks/bench_gpu.py {{ OPTIONS }}
+
+# detectors on held-out attacks and harmless texts, latency, throughput with the guard on and off
+[group('benchmarks')]
+bench-safety *OPTIONS:
+    uv run python packages/ta-safety/benchmarks/bench_safety.py data/linux-cli {{ OPTIONS }}
 
 # ── upkeep ───────────────────────────────────────────────────────────────────
 

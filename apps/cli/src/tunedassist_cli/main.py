@@ -177,6 +177,43 @@ def sweep_command(
     show(found, place, as_json=as_json)
 
 
+@app.command("redteam")
+def redteam_command(
+    domain: Annotated[str, typer.Argument(help="A domain folder, or its name below ./data.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Adapter, model or GGUF to attack. Default: runs/NAME/adapter.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: runs/NAME/safety-report.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed asks in other words.")] = 0,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer; as tuned unless set.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace another report at --out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Attack a tuned model raw and behind the guard: every scenario of the domain in every style.
+
+    Killed? The same command goes on. A server is attacked by `tunedassist safety scan`.
+
+    Example: `tunedassist redteam linux-cli`
+    """
+    from tunedassist_cli.pipeline import find_domain, installed
+    from tunedassist_cli.redteam import red_team
+
+    with installed("safety"):
+        from ta_safety.cli_attack import print_scan
+
+    folder = find_domain(domain)
+    runs = Path("runs") / folder.resolve().name
+    report = red_team(
+        folder,
+        model or runs / "adapter",
+        out or runs / "safety-report",
+        seed=seed,
+        max_tokens=max_tokens,
+        replace=force,
+    )
+    print_scan(report, as_json=as_json)
+
+
 @app.command("exit-codes")
 def exit_codes_command(as_json: Json = False) -> None:
     """What the exit codes mean."""

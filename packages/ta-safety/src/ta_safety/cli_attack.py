@@ -48,7 +48,7 @@ def scan(
     from ta_safety.red_team.command import run_scan
     from ta_safety.red_team.styles import STYLES
 
-    _print_scan(
+    print_scan(
         run_scan(
             domain, base_url, model, out, scenarios=scenarios, harmless=harmless or [], scope_model=scope_model,
             settings={"seed": seed, "variants": variants, "canary": canary, "styles": style or list(STYLES)},
@@ -128,7 +128,8 @@ def feedback(
     typer.echo(f"{out}: {artifact.manifest.metrics['rows']} rows")
 
 
-def _print_scan(artifact: Any, *, as_json: bool) -> None:
+def print_scan(artifact: Any, *, as_json: bool) -> None:
+    """Print a sealed report."""
     report = json.loads(artifact.file("report.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(
