@@ -122,7 +122,7 @@ def run(
     )
     after = measure(
         "tuned",
-        {"model": f"{base.name} + adapter", "digest": adapter.digest},
+        {"model": f"{base.name} + adapter", "digest": adapter.digest, "base_digest": base.digest},
         adapter.as_parent,
         lambda: load_engine(adapter.path, adapted=True),
     )

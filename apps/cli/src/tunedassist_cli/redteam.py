@@ -23,7 +23,8 @@ def red_team(
     """Ask `model` every scenario of the domain in every style, raw and guarded; seal a `safety-report`.
 
     `model` is what ta-serve opens: an adapter, a model, a `gguf` artifact or a GGUF file. The domain's
-    benchmark is the harmless traffic that must pass. Killed, the same call goes on. Raises what the stages raise.
+    benchmark is the harmless traffic that must pass. Killed, the same call goes on. Raises what the stages
+    raise.
     """
     with installed("safety"):
         from ta_safety.policy import load_domain
