@@ -98,6 +98,22 @@ bench-quality *OPTIONS:
     uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
     uv run python packages/ta-train/benchmarks/bench_quality.py {{ OPTIONS }}
 
+# `ta-train estimate` against the measured peak of the recipes
+[group('benchmarks')]
+bench-estimate *OPTIONS:
+    uv run tunedassist data prepare data/linux-cli --out runs/bench/dataset
+    uv run python packages/ta-train/benchmarks/bench_estimate.py {{ OPTIONS }}
+
+# near-duplicates, doctor, JSONL, memory, beside datasketch and datatrove
+[group('benchmarks')]
+bench-data *OPTIONS:
+    uv run --group extras python packages/ta-data/benchmarks/bench_data.py {{ OPTIONS }}
+
+# our runner beside lm-eval and inspect_ai: 200 requests, errors injected
+[group('benchmarks')]
+bench-eval *OPTIONS:
+    uv run python packages/ta-eval/benchmarks/bench_eval.py {{ OPTIONS }}
+
 # the speed of training on a CUDA GPU, with Unsloth where it is installed; --rehearse tries the code without one
 [group('benchmarks')]
 bench-gpu *OPTIONS:
@@ -108,6 +124,16 @@ bench-gpu *OPTIONS:
 [group('benchmarks')]
 bench-safety *OPTIONS:
     uv run python packages/ta-safety/benchmarks/bench_safety.py data/linux-cli {{ OPTIONS }}
+
+# our llama.cpp engine beside llama_cpp.server and llama-server, 1 to 16 clients
+[group('benchmarks')]
+bench-serve *OPTIONS:
+    uv run --group extras python packages/ta-serve/benchmarks/bench_serve.py --questions data/linux-cli/benchmark.jsonl {{ OPTIONS }}
+
+# 10,000 requests against the API: does its memory grow?
+[group('benchmarks')]
+soak *OPTIONS:
+    uv run --group extras python apps/api/benchmarks/soak.py {{ OPTIONS }}
 
 # ── upkeep ───────────────────────────────────────────────────────────────────
 

@@ -1,5 +1,6 @@
 """Small real inputs: a knowledge base, chat files, a tokenizer."""
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -108,6 +109,16 @@ def chats(tmp_path: Path) -> Path:
     """Forty conversations of one turn."""
     rows = [chat(f"What is question {n}?", f"Answer {n}.", id=f"c{n}") for n in range(40)]
     return write_lines(tmp_path / "chats.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
+def messy() -> Any:
+    """The module `messy.py` beside this file."""
+    spec = importlib.util.spec_from_file_location("messy", Path(__file__).with_name("messy.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Ran(NamedTuple):

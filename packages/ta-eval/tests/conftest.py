@@ -221,3 +221,60 @@ def cli_command(*arguments: object) -> list[str]:
 
 def clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "OPENAI_API_KEY"} | {"COLUMNS": "200"}
+
+
+class JudgeServer:
+    """Speaks chat completions; `answer(body)` gives the text, or a status (and a message) sent instead."""
+
+    def __init__(self, answer: Callable[[dict[str, Any]], Any]) -> None:
+        self.requests: list[dict[str, Any]] = []
+        requests, lock = self.requests, threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet: else each answer waits 40 ms
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                with lock:
+                    requests.append(body)
+                said = answer(body)
+                refused = (said, "refused") if isinstance(said, int) else said
+                status, text = (200, said) if isinstance(said, str) else refused
+                message = {"role": "assistant", "content": text}
+                usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+                choice = {"index": 0, "message": message, "finish_reason": "stop"}
+                told = {"choices": [choice], "usage": usage} if status == 200 else {"error": {"message": text}}
+                sent = json.dumps(told).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(sent)))
+                self.end_headers()
+                self.wfile.write(sent)
+
+        self.httpd = _Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}/v1"
+        self.thread = threading.Thread(target=self.httpd.serve_forever, kwargs={"poll_interval": 0.02})
+        self.thread.start()
+
+    def close(self) -> None:
+        self.httpd.shutdown()
+        self.httpd.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def judge_server() -> Iterator[Callable[..., JudgeServer]]:
+    """`judge_server(answer)` starts one; all are closed at the end."""
+    started: list[JudgeServer] = []
+
+    def start(answer: Callable[[dict[str, Any]], Any]) -> JudgeServer:
+        started.append(JudgeServer(answer))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()

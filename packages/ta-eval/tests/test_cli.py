@@ -57,6 +57,13 @@ def test_plan_prints_items_and_what_they_can_show(cli: Cli, write_benchmark: Wri
     assert [line.split()[-1] for line in done.stdout.splitlines()[-3:]] == ["8.9", "12.5", "15.3"]
 
 
+def test_plan_says_how_many_items_a_difference_takes(cli: Cli, write_benchmark: Write) -> None:
+    text = cli("plan", write_benchmark(9), "--effect", 7.2).stdout
+    assert "to find 7.2 points: 152 / 303 / 455 items when two systems disagree on 10 / 20 / 30 %" in text
+    plan = json.loads(cli("plan", write_benchmark(9), "--json").stdout)
+    assert plan["items_needed"] == {"0.1": 314, "0.2": 628, "0.3": 942}
+
+
 def test_plan_says_when_nothing_can_be_found(cli: Cli, write_benchmark: Write) -> None:
     assert "none can be found: too few items" in cli("plan", write_benchmark(9)).stdout
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ta_eval.compare import compare
+from ta_eval.compare import build_report, compare, read_item_sets
 from ta_eval.config import CompareConfig, EvalConfig
 from ta_eval.evaluate import evaluate
 from ta_eval.predictions import score_predictions
@@ -146,25 +146,24 @@ def test_systems_that_were_not_asked_alike_are_told(
     assert any("2 comparisons with base" in note for note in notes)
 
 
-def test_the_seed_decides_the_bootstrap(pair: list[Path], tmp_path: Path) -> None:
-    first, again, others = (interval_ends(pair, tmp_path, seeds) for seeds in ([0] * 8, [0] * 8, range(8)))
+def test_the_seed_decides_the_bootstrap(pair: list[Path]) -> None:
+    first, again, others = (interval_ends(pair, seeds) for seeds in ([0] * 8, [0] * 8, range(8)))
     assert first == again
     assert first != others
 
 
-def test_the_number_of_resamples_is_kept(pair: list[Path], tmp_path: Path) -> None:
-    few, many = (interval_ends(pair, tmp_path, range(8), resamples=count) for count in (100, 1000))
+def test_the_number_of_resamples_is_kept(pair: list[Path]) -> None:
+    few, many = (interval_ends(pair, range(8), resamples=count) for count in (100, 1000))
     assert few != many
 
 
 def interval_ends(  # type: ignore[no-untyped-def]
-    pair: list[Path], tmp_path: Path, seeds, *, resamples: int = 100
+    pair: list[Path], seeds, *, resamples: int = 100
 ) -> list[tuple[float, float]]:
     ends = []
     for seed in seeds:
         config = CompareConfig(seed=seed, resamples=resamples, side_by_side=0)
-        compare(config, {"b": pair}, tmp_path / "out", replace=True)
-        [found] = report_of(tmp_path / "out").item_sets[0].comparisons
+        [found] = build_report(config, read_item_sets(config, {"b": pair})).item_sets[0].comparisons
         ends.append((found.difference.low, found.difference.high))
     return ends
 

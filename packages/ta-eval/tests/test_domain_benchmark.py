@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from ta_eval.benchmark import read_benchmark
+from ta_eval.sandbox.bwrap import Refused, find_sandbox
+from ta_eval.sandbox.equivalence import compare_commands
 from ta_eval.scorers import score_answer
 from ta_eval.scorers.command import same_command
 
-DOMAIN = next((p / "data" / "linux-cli" for p in Path(__file__).parents if (p / "data").is_dir()), Path("none"))
-SETS = ["benchmark.jsonl", "general.jsonl"]
+FOLDERS = (parent / "data" / "linux-cli" for parent in Path(__file__).parents)
+DOMAIN = next((folder for folder in FOLDERS if folder.is_dir()), Path("none"))
+SETS = ["benchmark.jsonl", "benchmark-more.jsonl", "general.jsonl", "general-more.jsonl"]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -22,7 +25,8 @@ def test_every_reference_scores_1_in_the_style_the_assistant_is_trained_on(name:
     wrong = []
     for row in read_benchmark(DOMAIN / name).rows:
         for reference in [*row.references, *([row.answer] if row.answer else [])]:
-            styled = f"This does it.\n\n```bash\n{reference}\n```" if row.scorer == "command" else reference
+            block = f"This does it.\n\n```bash\n{reference}\n```"
+            styled = block if row.scorer.startswith("command") else reference
             wrong += [(row.id, text) for text in (reference, styled) if score_answer(row, text).value != 1]
     assert wrong == []
 
@@ -43,3 +47,19 @@ def test_no_command_is_the_answer_to_two_questions() -> None:
 def test_an_empty_answer_scores_nothing(name: str) -> None:
     rows = read_benchmark(DOMAIN / name).rows
     assert [row.id for row in rows if score_answer(row, "").value] == []
+
+
+@pytest.mark.slow
+def test_every_command_that_is_run_shows_an_effect_and_all_its_references_have_the_same() -> None:
+    sandbox = find_sandbox()
+    if isinstance(sandbox, Refused):
+        pytest.skip(f"needs the system package bubblewrap: {sandbox.reason}")
+    told = []
+    for row in read_benchmark(DOMAIN / "benchmark-more.jsonl").rows:
+        assert len(row.references) >= 2, row.id
+        first, *others = row.references
+        for other in others:
+            for one, two in ((first, other), (other, first)):
+                verdict = compare_commands(sandbox, one, two, setup=row.setup)
+                told += [] if verdict.equivalent else [(row.id, one, two, verdict.reason)]
+    assert told == []

@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ta_eval.report import headline, p_value, points, render
+from ta_eval.report import Report, headline, p_value, points, render, verdict_sentence
+from ta_eval.report.model import Lengths, Risk, Run
 from ta_schemas.reports import Comparison, EvalReport, Interval, ItemSetReport, SystemScore
 
 
@@ -169,3 +170,157 @@ def test_both_renderings_say_what_was_not_scored_and_the_notes() -> None:
         assert "6 × http 503" in text
         assert "150 of 156" in text
         assert "a note" in text
+
+
+def test_the_verdict_says_what_was_won_and_what_was_not_lost() -> None:
+    whole = report()
+    whole.item_sets.append(
+        ItemSetReport(
+            name="forgetting check",
+            systems=whole.item_sets[0].systems,
+            comparisons=[comparison(-0.01, -0.04, 0.02, "not measurable", 0.6)],
+        )
+    )
+    assert verdict_sentence(whole) == (
+        "Tuned is better than base by 31 points on benchmark (95 % interval 24 to 39); no measurable loss on "
+        "the forgetting check, at most 4 points (95 % interval −4 to 2)."
+    )
+    whole.item_sets[1].comparisons = [comparison(-0.12, -0.2, -0.05, "worse", 0.004)]
+    assert "it lost 12 points on the forgetting check (95 % interval −20 to −5)" in verdict_sentence(whole)
+
+
+def test_the_verdict_of_several_candidates_names_the_best_or_none() -> None:
+    whole = report()
+    better, worse = whole.item_sets[0].comparisons[0], comparison(-0.1, -0.2, -0.01, "worse", 0.01)
+    whole.item_sets[0].comparisons = [worse.model_copy(update={"candidate": "other"}), better]
+    assert verdict_sentence(whole).startswith("Tuned, best of 2 candidates, is better than base by 31 points")
+    whole.item_sets[0].comparisons = [worse, worse]
+    assert verdict_sentence(whole) == "None of 2 candidates is measurably better than base on benchmark."
+
+
+def test_what_holms_adjustment_takes_back_is_said_and_not_hidden() -> None:
+    lost = comparison(-0.08, -0.14, -0.01, "not measurable", 0.07).model_copy(update={"p_adjusted": 0.14})
+    assert headline(lost) == (
+        "Tuned differs from base by −8 points (95 % interval −14 to −1, n = 156, McNemar p = .070), but not "
+        "after Holm's adjustment for the number of candidates (p = .14): not measurable."
+    )
+    whole = report()
+    whole.item_sets.append(
+        ItemSetReport(name="general", systems=whole.item_sets[0].systems, comparisons=[lost])
+    )
+    assert "perhaps it lost 8 points on the general" in verdict_sentence(whole)
+
+
+def whole_report() -> Report:
+    """With everything that a report can hold."""
+    rate = {"estimate": 0.6, "low": 0.5, "high": 0.7, "method": "x"}
+    alpha = {"krippendorff": rate}
+    people = {
+        "candidate": "tuned",
+        "baseline": "base",
+        "verdict": "better",
+        "win_rate": rate,
+        "items": 40,
+        "votes": 44,
+        "raters": {"ann": 44},
+        "counts": {"candidate": 30, "base": 14},
+        "identical": 2,
+        "capital": 25.0,
+        "enough": 20.0,
+        "left_share": rate,
+        "longer_wins": rate,
+        "self_consistency": rate | {"repeated": 4},
+        "agreement": alpha,
+        "commitment": "sha256:abc",
+    }
+    judge = {
+        "kind": "pairs",
+        "judge": "stub <1>",
+        "baseline": "base",
+        "candidate": "tuned",
+        "items": 100,
+        "scored": 98,
+        "counts": {"tie": 98},
+        "identical": 0,
+        "order_decides": 3,
+        "raw": rate,
+        "calibration": None,
+        "min_kappa": 0.4,
+        "verdict": "no verdict",
+        "why": "it was not compared with people",
+        "warnings": ["of one family"],
+        "audit": {
+            "position_consistency": rate,
+            "first_position": rate,
+            "longer_wins": rate,
+            "win_rate_at_equal_length": rate,
+            "length_effect": rate,
+            "retest": rate | {"items": 9},
+            "read_by": {"json_schema": 98},
+            "unread": {"unreadable judgment": 2},
+            "cost": {"prompt_tokens": 1000, "completion_tokens": 50, "usd": 0.0123},
+        },
+    }
+    prompt = report().side_by_side[0] | {"answers": report().side_by_side[0]["answers"][:2]}
+    lengths = {"quantiles": [5, 9, 20, 40, 90], "mean_tokens": 12, "cut": 3}
+    return Report(
+        **report().model_dump(),
+        wins=[prompt],
+        losses=[],
+        lengths=[
+            Lengths(system=name, right_shorter_half=0.25, right_longer_half=0.75, **lengths)
+            for name in ("base", "tuned")
+        ],
+        risks=[Risk(system="tuned", area=0.123, area_low=0.1, area_high=0.2, points=[(0.5, 0.1), (1.0, 0.3)])],
+        judges=[judge],
+        people=[people],
+        runs=[
+            Run(
+                item_set="benchmark", system="tuned", digest="sha256:0123456789abcdef", cost_usd=0.5, seconds=61
+            )
+        ],
+    )
+
+
+@pytest.mark.parametrize("kind", ["md", "html"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "People prefer tuned to base",
+        "25.0 of 20 needed",
+        "Judge audit: stub",
+        "No verdict: the judge",
+        "of one family",
+        "2 unreadable judgment",
+        "0.0123 USD",
+        "Length of the answers",
+        "75.0 %",
+        "Risk and coverage",
+        "0.123",
+        "Cost and origin",
+        "sha256:0123456789ab",
+        "0.5000",
+    ],
+)
+def test_the_whole_report_tells(told: str, kind: str) -> None:
+    assert told in render(whole_report(), kind)
+
+
+def test_the_whole_page_is_well_formed_and_draws_every_plot() -> None:
+    page = render(whole_report(), "html")
+    drawings = [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
+    labels = " ".join(drawing.attrib["aria-label"] for drawing in drawings)
+    assert len(drawings) == 4
+    assert "Length of the answers" in labels and "Share of wrong answers" in labels
+    assert "<script" not in page
+
+
+def test_several_candidates_and_categories_get_plots_of_their_own() -> None:
+    whole = report()
+    items = whole.item_sets[0]
+    for system in items.systems:
+        system.by_category["other"] = interval(0.5, 0.2, 0.8)
+    items.comparisons.append(items.comparisons[0].model_copy(update={"candidate": "second"}))
+    labels = re.findall(r'aria-label="([^"]*)"', render(whole, "html"))
+    assert "Difference of every candidate from base, in points" in labels
+    assert "Accuracy by category of every system" in labels

@@ -203,7 +203,7 @@ def test_nothing_asked_is_nothing_answered(engine):
 
 
 def test_what_the_user_got_wrong_is_said_before_anything_is_computed(engine):
-    with pytest.raises(InputError, match="conversation 2: expected messages"):
+    with pytest.raises(InputError, match="conversation 2: messages: expected"):
         engine.generate([ask("Hi"), []], max_tokens=4)
     with pytest.raises(InputError, match="max_tokens 0"):
         engine.generate([ask("Hi")], max_tokens=0)

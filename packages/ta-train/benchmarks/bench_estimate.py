@@ -69,13 +69,14 @@ CASES = [
 ]
 
 
-def child(case: Case, data: Path, out: Path, steps: int) -> dict[str, Any]:
+def child(case: Case, data: Path, out: Path, steps: int, threads: int) -> dict[str, Any]:
     """Estimate, then train, in this process."""
     from ta_train.estimate.estimate import estimate
     from ta_train.estimate.probe import Job, trained
     from ta_train.recipe import load_recipe, recipe_method
 
-    changes = [*case.changes, f"max_steps={steps}", "eval_points=1", "eval_rows=8", "save_every=1000"]
+    changes = [*case.changes, f"max_steps={steps}", "eval_points=1", "eval_rows=4", "save_every=1000"]
+    changes.append(f"threads={threads}")
     config = load_recipe(case.recipe, recipe_method(case.recipe), changes)
     found = estimate(config, data)
     values = config.model_dump(exclude_unset=True)
@@ -92,11 +93,11 @@ def child(case: Case, data: Path, out: Path, steps: int) -> dict[str, Any]:
     }
 
 
-def measured(number: int, data: dict[str, Path], steps: int) -> dict[str, Any]:
+def measured(number: int, data: dict[str, Path], steps: int, threads: int) -> dict[str, Any]:
     """One case in a process of its own."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, __file__, "--child", str(number), "--dataset", str(data[CASES[number].rows])]
-        command += ["--out", f"{out}/run", "--steps", str(steps)]
+        command += ["--out", f"{out}/run", "--steps", str(steps), "--threads", str(threads)]
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -144,20 +145,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--dataset", type=Path, default=Path("runs/bench/dataset"))
     parser.add_argument("--steps", type=int, default=4, help="optimizer steps a run")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all cores")
     parser.add_argument("--cases", default="", help="comma-separated numbers of the cases, from 0; all")
     parser.add_argument("--raw", type=Path, help="append what was found to this JSONL file")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
-        print(json.dumps(child(CASES[options.child], options.dataset, options.out, options.steps)))
+        print(
+            json.dumps(
+                child(CASES[options.child], options.dataset, options.out, options.steps, options.threads)
+            )
+        )
         return
     wanted = [int(n) for n in options.cases.split(",") if n] or list(range(len(CASES)))
     found: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         data = prepared(options.dataset, Path(folder))
         for number in track(wanted, "measuring", console=Console(stderr=True)):
-            found[number] = measured(number, data, options.steps)
+            found[number] = measured(number, data, options.steps, options.threads)
             if options.raw:
                 with options.raw.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"case": number, "steps": options.steps} | found[number]) + "\n")

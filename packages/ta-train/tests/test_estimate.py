@@ -204,8 +204,10 @@ def test_a_larger_rank_takes_more(base_model: Path) -> None:
 
 def test_full_tuning_counts_gradient_and_moments_of_every_weight(base_model: Path) -> None:
     shape = SHAPE._replace(trainable=SHAPE.parameters, fast=False)
-    found = memory(fixed(base_model, tuning="full"), shape, BATCH, CPU)
-    assert found.weights + found.trained == 16 * SHAPE.parameters
+    found = memory(fixed(base_model, tuning="full", gradient_checkpointing=True), shape, BATCH, CPU)
+    parts = found.weights + found.trained + found.gradients + found.activations
+    embedding_twice = 8 * SHAPE.vocabulary * SHAPE.hidden
+    assert parts == 16 * SHAPE.parameters + embedding_twice  # the activations have gone by the last gradient
 
 
 def test_eager_attention_keeps_its_scores(base_model: Path) -> None:
@@ -408,6 +410,13 @@ def test_the_command_gives_parts_that_add_up_to_the_peak(base_model: Path, datas
     found = run(str(dataset), "--recipe", "cpu-tiny", "--set", f"base_model={base_model}")
     assert found["peak_bytes"] == sum(found["parts_bytes"].values())
     assert found["fits"] and found["seconds"] > 0
+
+
+def test_without_json_the_parts_and_the_batch_are_shown(base_model: Path, dataset: Path) -> None:
+    arguments = ["estimate", str(dataset), "--recipe", "cpu-tiny", "--set", f"base_model={base_model}"]
+    shown = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+    for text in ("activations", "libraries", "largest forward pass: 2 rows", "GB at the peak"):
+        assert text in shown
 
 
 def test_set_changes_what_is_estimated(base_model: Path, dataset: Path) -> None:

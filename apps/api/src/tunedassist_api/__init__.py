@@ -1,1 +1,4 @@
-"""OpenAI-compatible API over a tuned assistant. Not there yet: see the README."""
+"""OpenAI-compatible API over a tuned assistant or any GGUF file.
+
+On the command line: `tunedassist-api --model runs/linux-cli/gguf`. In Python: `tunedassist_api.app.create_app`.
+"""

@@ -86,7 +86,7 @@ def _summary(config: Mapping[str, Any], stats: Mapping[str, Any]) -> str:
     text = f"{n['rows']} conversations"
     if n["tasks"]:
         text += f" on {n['tasks']} tasks in {n['groups']} groups"
-    text += ", made by `ta-data prepare`."
+    text += f", made by `ta-data {'build' if config['split']['by'] == 'cluster' else 'prepare'}`."
     if config["scope"]:
         text += f" Scope: {config['scope']}"
     if config["system_prompt"]:
@@ -99,6 +99,7 @@ def _how_split(config: Mapping[str, Any]) -> str:
     how = {
         "task": "All paraphrases of a task are in one split; those of a group are spread over the splits.",
         "group": "A group is in one split as a whole: validation and test hold groups the model never saw.",
+        "cluster": "Rows of one task, and rows whose questions resemble one another, are in one split.",
     }[config["split"]["by"]]
     parts = " / ".join(f"{shares[name] * 100:g}" for name in ("train", "validation", "test"))
     return f"{how} Shares {parts} %, seed {config['seed']}."

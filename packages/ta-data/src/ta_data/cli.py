@@ -5,6 +5,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ta_data.cli_augment import augment_command
+from ta_data.cli_build import build_command
+from ta_data.cli_clean import (
+    decontaminate_command,
+    dedup_command,
+    filter_command,
+    pii_command,
+    shards_command,
+)
+from ta_data.cli_collect import collect_command
+from ta_data.cli_doctor import doctor_command
+from ta_data.cli_versions import (
+    croissant_command,
+    diff_command,
+    explain_command,
+    feedback_command,
+    forget_command,
+    pairs_command,
+)
 from ta_data.config import DataConfig, Format, SplitBy, validated
 from ta_schemas.errors import exit_with_one_line
 from ta_schemas.jsonl import OnError
@@ -78,6 +97,23 @@ def prepare_command(
     config = validated(DataConfig, given, where="command line")
     place = out or Path("runs") / source.resolve().stem / "dataset"
     _show(prepare(config, source, place, replace=force), as_json=as_json)
+
+
+app.command("build")(build_command)
+app.command("collect")(collect_command)
+app.command("filter")(filter_command)
+app.command("pii")(pii_command)
+app.command("dedup")(dedup_command)
+app.command("decontaminate")(decontaminate_command)
+app.command("shards")(shards_command)
+app.command("augment")(augment_command)
+app.command("doctor")(doctor_command)
+app.command("pairs")(pairs_command)
+app.command("feedback")(feedback_command)
+app.command("diff")(diff_command)
+app.command("explain")(explain_command)
+app.command("forget")(forget_command)
+app.command("croissant")(croissant_command)
 
 
 def _show(artifact: "Artifact", *, as_json: bool) -> None:

@@ -76,13 +76,14 @@ class Held:
             self._exact.setdefault(normalised(question), item.id)
             for gram in grams(question):
                 self._grams.setdefault(gram, item.id)
-            if item.scorer == "command":
+            if item.scorer.startswith("command"):
                 for reference in item.references:
                     self._commands.setdefault(normalised_command(reference), item.id)
             found = set(words(question))
             for word in found:
                 self._with_word[word].append(len(self._words))
             self._words.append((item.id, found))
+        self._longest = max((len(found) for _, found in self._words), default=0)
 
     def touches(self, row: ConversationRow) -> Touch | None:
         """The first contact of the row with a held-out item, surest test first."""
@@ -106,6 +107,8 @@ class Held:
 
     def _by_jaccard(self, question: str) -> str | None:
         found = set(words(question))
+        if len(found) * JACCARD > self._longest:  # more words than any item can have in common with it
+            return None
         shared = Counter(i for word in found for i in self._with_word.get(word, ()))
         # A Jaccard of 0.7 needs 0.7 of the question's words in common: that leaves few to look at.
         for i, both in sorted(item for item in shared.items() if item[1] >= JACCARD * len(found)):

@@ -22,6 +22,10 @@ class Source(BaseModel):
 
     path: str = Field(description="relative to domain.yaml")
     format: Format | None = Field(default=None, description="None: by the files' names and keys")
+    license: str = Field(default="", description="of its rows, where they bring none (collect and build)")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="role: column, where names do not tell (collect and build)"
+    )
 
 
 class SplitSettings(Shares):

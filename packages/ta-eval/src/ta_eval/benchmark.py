@@ -1,5 +1,6 @@
 """Reading a benchmark: every mistake in it is found, with file and line, before the first request."""
 
+import difflib
 import hashlib
 import re
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from ta_eval import scorers
+from ta_eval.item import Item
 from ta_eval.scorers.multiple_choice import letters_for
 from ta_schemas import InputError
 from ta_schemas.jsonl import read_objects, to_row
-from ta_schemas.rows import BenchmarkRow
 
 
 class Benchmark(NamedTuple):
@@ -18,7 +20,7 @@ class Benchmark(NamedTuple):
 
     name: str
     digest: str
-    rows: list[BenchmarkRow]
+    rows: list[Item]
     raw: bytes = b""
     """The file as it stands."""
 
@@ -34,12 +36,12 @@ class Benchmark(NamedTuple):
 def read_benchmark(path: Path) -> Benchmark:
     """Read and check a benchmark file. InputError: `file:line: field: reason`."""
     path = Path(path)
-    rows: list[BenchmarkRow] = []
+    rows: list[Item] = []
     lines: dict[str, int] = {}
     for number, raw in read_objects(path):
         where = f"{path}:{number}"
         try:
-            row = to_row(raw, BenchmarkRow)
+            row = to_row(raw, Item)
         except msgspec.ValidationError as error:
             raise InputError(f"{where}: {error}") from None
         problem = problem_of(row)
@@ -55,7 +57,7 @@ def read_benchmark(path: Path) -> Benchmark:
     return Benchmark(path.stem, hashlib.sha256(raw_bytes).hexdigest(), rows, raw_bytes)
 
 
-def problem_of(row: BenchmarkRow) -> str:
+def problem_of(row: Item) -> str:
     """What makes a row unusable (`field: reason`), or an empty string."""
     if not row.id or not row.category:
         return f"{'category' if row.id else 'id'}: is empty"
@@ -65,14 +67,43 @@ def problem_of(row: BenchmarkRow) -> str:
         return _pattern_problem(row.pattern)
     if row.scorer == "multiple_choice":
         return _choice_problem(row)
+    if row.scorer == "json_schema":
+        from ta_eval.scorers.json_schema import schema_problem
+
+        return schema_problem(row.schema)
+    if ":" in row.scorer:
+        return _own_problem(row.scorer)
+    if row.scorer not in scorers.NAMES:
+        near = difflib.get_close_matches(row.scorer, scorers.NAMES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(scorers.NAMES)}"
+        return f"scorer: unknown: {row.scorer!r}: {hint}; your own is my_module:function"
+    return _reference_problem(row)
+
+
+def _reference_problem(row: Item) -> str:
     if not row.references:
         return f"references: scorer {row.scorer!r} needs at least one"
-    if row.scorer == "command":
+    if row.scorer in ("command", "command_execution"):
         from ta_eval.scorers.bash import canonical_forms
 
         bad = next((text for text in row.references if canonical_forms(text) is None), None)
         return f"references: not a command bash could parse: {bad!r}" if bad is not None else ""
+    if row.scorer == "numeric":
+        from ta_eval.scorers.numeric import chosen_number
+
+        bad = next((text for text in row.references if chosen_number(text) is None), None)
+        return f"references: no number: {bad!r}" if bad is not None else ""
     return "references: an empty one would match nothing" if not all(map(str.strip, row.references)) else ""
+
+
+def _own_problem(path: str) -> str:
+    from ta_eval.scorers.own import load_own
+
+    try:
+        load_own(path)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _pattern_problem(pattern: str) -> str:
@@ -85,7 +116,7 @@ def _pattern_problem(pattern: str) -> str:
     return ""
 
 
-def _choice_problem(row: BenchmarkRow) -> str:
+def _choice_problem(row: Item) -> str:
     if len(row.choices) < 2 or len(row.choices) > 26:
         return f"choices: expected 2 to 26, got {len(row.choices)}"
     if len(set(row.choices)) < len(row.choices):

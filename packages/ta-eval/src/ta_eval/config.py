@@ -11,13 +11,15 @@ from ta_schemas import InputError
 OnError = Literal["stop", "unscored"]
 
 
-class _Config(BaseModel):
+class Settings(BaseModel):
+    """What every configuration is: frozen, without unknown keys, readable from YAML."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def load(cls, path: Path | None = None, **overrides: Any) -> Self:
         """Read a YAML file; overrides that are not None win. InputError names file, key and nearest key."""
-        values = _read_yaml(path) if path is not None else {}
+        values = read_yaml(path) if path is not None else {}
         values |= {key: value for key, value in overrides.items() if value is not None}
         for key in values:
             if key not in cls.model_fields:
@@ -32,7 +34,7 @@ class _Config(BaseModel):
             raise InputError(f"{path or 'configuration'}: {field}: {first['msg']}") from None
 
 
-class EvalConfig(_Config):
+class EvalConfig(Settings):
     """How a model is asked. All of it is part of what identifies a result."""
 
     system_prompt: str = ""
@@ -49,7 +51,7 @@ class EvalConfig(_Config):
     rest and reports the failed ones, with reasons, as unscored."""
 
 
-class CompareConfig(_Config):
+class CompareConfig(Settings):
     """How results are compared."""
 
     title: str = "Evaluation report"
@@ -64,8 +66,15 @@ class CompareConfig(_Config):
     side_by_side: int = Field(default=10, ge=0)
     """Prompts shown with every system's answer."""
 
+    cluster: Literal["group", "none"] = "group"
+    """`group`: items of one `group` hang together, where there are ten groups or more; `none`: they do not."""
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+    base_digest: str = ""
+    """`sha256:…` of the base model: the comparison is refused unless the baseline answered with it."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Keys and values of a YAML file. InputError names file and line."""
     import yaml
 
     if not path.is_file():

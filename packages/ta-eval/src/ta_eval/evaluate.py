@@ -1,22 +1,23 @@
 """evaluate(): ask a target every item of a benchmark, score the answers, seal a `predictions` artifact."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+from ta_eval.ask import Questions, ask, conversation
 from ta_eval.benchmark import Benchmark, read_benchmark
+from ta_eval.cache import AnswerCache
 from ta_eval.config import EvalConfig
-from ta_eval.journal import Journal, journal_path, request_key
+from ta_eval.journal import Journal, journal_path
+from ta_eval.limits import Estimate, Limits, estimate
 from ta_eval.predictions import Answers, identity, seal_predictions
-from ta_eval.progress import Progress, say
 from ta_eval.stats import DISCORDANT_SHARES, minimum_detectable_effect
-from ta_eval.target import Failure, Message, Reply, Target
+from ta_eval.target import Failure, Target
 from ta_schemas import Artifact, Parent, SetupError, sealed
 from ta_schemas.artifact import refuse_existing
-from ta_schemas.jsonl import to_object
-from ta_schemas.rows import BenchmarkRow
+
+__all__ = ["conversation", "estimate_run", "evaluate", "what_can_be_seen"]
 
 
 def evaluate(
@@ -27,11 +28,14 @@ def evaluate(
     *,
     replace: bool = False,
     parents: Sequence[Parent] = (),
+    limits: Limits | None = None,
+    cache: Path | None = None,
 ) -> Artifact:
     """Ask, journal, score, seal. A second call with the same inputs returns the artifact without asking.
 
-    Raises InputError (benchmark), ArtifactError (`out` is in the way), SetupError where items failed for
-    good; then the journal stays, and the same call asks for those items only.
+    `limits` may stop the run, `cache` is a file of answers to take over (at temperature 0); neither changes
+    what is sealed. Raises InputError (benchmark), ArtifactError (`out` is in the way), SetupError where items
+    failed for good or a limit was reached; then the journal stays, and the same call asks for the rest.
     """
     items = read_benchmark(benchmark)
     settings = identity(items, target.name, target=target.identity, asked=config.model_dump())
@@ -39,14 +43,41 @@ def evaluate(
     if done is not None:
         return done
     refuse_existing(out, replace=replace)
-    with Journal(journal_path(out)) as journal:
-        answers, speed = _ask(config, items, target, journal)
+    with Journal(journal_path(out)) as journal, ExitStack() as stack:
+        answer_cache = stack.enter_context(AnswerCache(cache)) if cache else None
+        questions = Questions(config, items, target)
+        answers, speed = ask(questions, journal, answer_cache, limits or Limits())
         _refuse_failures(answers, on_error=config.on_error, journal=journal.path)
         artifact = seal_predictions(
             items, answers, out, settings, parents=parents, replace=replace, speed=speed
         )
         journal.path.unlink()
     return artifact
+
+
+def estimate_run(
+    config: EvalConfig,
+    benchmark: Path,
+    target: Target,
+    out: Path,
+    *,
+    limits: Limits,
+    cache: Path | None = None,
+) -> Estimate:
+    """What `evaluate` with the same arguments would ask, and what that costs; nothing is asked or written."""
+    questions = Questions(config, read_benchmark(benchmark), target)
+    with ExitStack() as stack:
+        journal = stack.enter_context(Journal(journal_path(out))) if journal_path(out).exists() else None
+        answer_cache = stack.enter_context(AnswerCache(cache)) if cache and cache.exists() else None
+        known = questions.known(journal, answer_cache)
+    asked = [messages for id_, messages in questions.conversations.items() if id_ not in known]
+    return estimate(
+        asked,
+        list(known.values()),
+        items=len(questions.conversations),
+        max_tokens=config.max_tokens,
+        limits=limits,
+    )
 
 
 def what_can_be_seen(items: Benchmark) -> str:
@@ -58,67 +89,6 @@ def what_can_be_seen(items: Benchmark) -> str:
         f"{items.name}: {n} items. Detectable difference (80 % power): {' / '.join(effects)} points "
         f"when two systems disagree on {shares} % of the items."
     )
-
-
-def conversation(row: BenchmarkRow, system_prompt: str) -> list[Message]:
-    """What is sent: the row's messages, after the system prompt where the row has none."""
-    messages = [{"role": message.role, "content": message.content} for message in row.messages]
-    if system_prompt and messages[0]["role"] != "system":
-        messages.insert(0, {"role": "system", "content": system_prompt})
-    return messages
-
-
-def _ask(
-    config: EvalConfig, items: Benchmark, target: Target, journal: Journal
-) -> tuple[Answers, dict[str, Any]]:
-    """Take what the journal has, ask for the rest, journal each answer before it counts."""
-    conversations = {row.id: conversation(row, config.system_prompt) for row in items.rows}
-    keys = {
-        row.id: request_key(
-            row=to_object(row),
-            messages=conversations[row.id],
-            target=target.identity,
-            max_tokens=config.max_tokens,
-            temperature=config.temperature,
-        )
-        for row in items.rows
-    }
-    answers: Answers = {id_: journal.replies[key] for id_, key in keys.items() if key in journal.replies}
-    missing = [row.id for row in items.rows if row.id not in answers]
-    resumed = len(answers)
-    if resumed:
-        say(f"{resumed} answers taken from {journal.path}")
-    started = time.monotonic()
-    with Progress(target.name, total=len(items.rows), done=resumed) as progress:
-
-        def keep(finished: dict[int, Reply | Failure]) -> None:
-            new = {missing[at]: reply for at, reply in finished.items()}
-            journal.add({keys[id_]: reply for id_, reply in new.items() if isinstance(reply, Reply)})
-            answers.update(new)
-            progress.advance(new.values())
-
-        try:
-            if missing:
-                target.ask(
-                    [conversations[id_] for id_ in missing],
-                    keep,
-                    max_tokens=config.max_tokens,
-                    temperature=config.temperature,
-                )
-        except KeyboardInterrupt:
-            kept = sum(key in journal.replies for key in keys.values())
-            progress.stop()
-            where = f"kept in {journal.path}"
-            say(f"stopped: {kept} of {len(keys)} answers are {where}; run the same command to go on")
-            raise
-    seconds = time.monotonic() - started
-    tokens = sum(a.completion_tokens for id_ in missing if isinstance(a := answers[id_], Reply))
-    return answers, {
-        "seconds": round(seconds, 2),
-        "asked": len(missing),
-        "resumed": resumed,
-        "completion_tokens_per_s": round(tokens / seconds, 1) if seconds and missing else 0.0,
-    }
 
 
 def _refuse_failures(answers: Answers, *, on_error: str, journal: Path) -> None:

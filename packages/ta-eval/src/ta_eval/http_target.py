@@ -1,6 +1,5 @@
 """HttpTarget: asks an OpenAI-compatible server, many questions at a time, and takes no for "later"."""
 
-import asyncio
 import email.utils
 import os
 import random
@@ -8,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
 
 from ta_eval.target import Failure, Message, OnReplies, Reply
 from ta_schemas import InputError, SetupError
@@ -62,14 +63,19 @@ class HttpTarget:
         self, conversations: Sequence[list[Message]], done: OnReplies, *, max_tokens: int, temperature: float
     ) -> None:
         """Ask all with at most `concurrency` in flight; SetupError where no server or no model is there."""
+        import asyncio
+
         asyncio.run(self._ask_all(conversations, done, max_tokens=max_tokens, temperature=temperature))
 
     async def _ask_all(self, conversations: Sequence[list[Message]], done: OnReplies, **settings: Any) -> None:
-        from openai import AsyncOpenAI
+        import asyncio
 
-        # The client's own retries give up at a Retry-After of more than a minute, so they are off.
-        client = AsyncOpenAI(
-            base_url=self.base_url, api_key=self._api_key, timeout=self.timeout_s, max_retries=0
+        import httpx
+
+        client = httpx.AsyncClient(
+            headers={"authorization": f"Bearer {self._api_key}"},
+            timeout=self.timeout_s,
+            limits=httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency),
         )
         waiting = iter(enumerate(conversations))
 
@@ -89,29 +95,21 @@ class HttpTarget:
 
     async def _ask(self, client: Any, messages: list[Message], **settings: Any) -> Reply | Failure:
         """One question, tried up to `attempts` times."""
-        import openai
+        import asyncio
 
         failure = Failure("error", "")
         for attempt in range(self.attempts):
             wait_s = min(0.5 * 2**attempt, 30.0) * random.uniform(0.8, 1.2)
-            try:
-                completion = await client.chat.completions.create(
-                    model=self.model, messages=messages, **settings
-                )
+            found, retry_after = await self._try(
+                client, {"model": self.model, "messages": messages, **settings}
+            )
+            if isinstance(found, Reply):
                 self._answered, self._lost = True, 0
-                return self._reply(completion)
-            except openai.APIStatusError as error:
-                self._refuse_hopeless(error.status_code, str(error))
-                failure = Failure(f"http {error.status_code}", str(error))
-                if error.status_code not in (408, 409, 429) and error.status_code < 500:
-                    return failure
-                wait_s = _retry_after_s(error.response.headers, otherwise=wait_s)
-            except openai.APITimeoutError:
-                failure = Failure("timeout", f"no answer within {self.timeout_s:g} s")
-            except openai.APIConnectionError as error:
-                failure = Failure("connection", f"connection failed: {error.__cause__ or error}")
-            except ValueError as error:  # the client passes on what its JSON parser raises
-                failure = Failure("not a completion", f"the server's answer is not JSON: {error}")
+                return found
+            failure = found
+            if retry_after is None:
+                return failure
+            wait_s = _retry_after_s(retry_after, otherwise=wait_s)
             if wait_s > LONGEST_WAIT_S:
                 return Failure(failure.reason, f"server asks to wait {wait_s:.0f} s: {failure.message}")
             if attempt + 1 < self.attempts:
@@ -119,6 +117,25 @@ class HttpTarget:
         if failure.reason == "connection":
             self._refuse_when_gone(failure.message)
         return failure
+
+    async def _try(self, client: Any, body: dict[str, Any]) -> tuple[Reply | Failure, str | None]:
+        """One request. Beside a failure stands its Retry-After; None: there is no use in trying again."""
+        import httpx
+
+        try:
+            response = await client.post(f"{self.base_url}/chat/completions", json=body)
+        except httpx.TimeoutException:
+            return Failure("timeout", f"no answer within {self.timeout_s:g} s"), ""
+        except httpx.TransportError as error:
+            return Failure("connection", f"connection failed: {error or type(error).__name__}"), ""
+        status = response.status_code
+        if status < 300:
+            return _reply(response.content), ""
+        message = f"Error code: {status} - {response.text[:500]}"
+        self._refuse_hopeless(status, message)
+        passing = status in (408, 409, 429) or status >= 500
+        retry_after: str = response.headers.get("retry-after", "")
+        return Failure(f"http {status}", message), retry_after if passing else None
 
     def _refuse_hopeless(self, status: int, message: str) -> None:
         """What no item can pass: a wrong key, address or model. Nothing is gained by asking all of them."""
@@ -136,22 +153,27 @@ class HttpTarget:
         if not self._answered or self._lost >= max(3, self.concurrency):
             raise SetupError(f"{self.identity['base_url']}: {message}: is the server running?")
 
-    def _reply(self, completion: Any) -> Reply | Failure:
-        choices = getattr(completion, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            return Failure("not a completion", f"the server sent no choices: {str(completion)[:200]}")
-        usage = completion.usage
-        return Reply(
-            text=choices[0].message.content or "",
-            finish_reason=choices[0].finish_reason or "",
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else 0,
+
+def _reply(content: bytes) -> Reply | Failure:
+    """What a chat completion says, or why it is none."""
+    try:
+        completion = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Failure("not a completion", f"the server's answer is not JSON: {error}")
+    try:
+        choice = completion["choices"][0]
+        text, reason = choice["message"].get("content"), choice.get("finish_reason")
+        usage = completion.get("usage") or {}
+        tokens = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        return Failure(
+            "not a completion", f"the server sent no choices: {content[:200].decode(errors='replace')}"
         )
+    return Reply(text or "", reason or "", *tokens)
 
 
-def _retry_after_s(headers: Any, *, otherwise: float) -> float:
+def _retry_after_s(value: str, *, otherwise: float) -> float:
     """Seconds to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3)."""
-    value = headers.get("retry-after", "")
     try:
         return max(0.0, float(value))
     except ValueError:

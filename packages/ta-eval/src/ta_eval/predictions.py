@@ -1,11 +1,15 @@
 """The `predictions` artifact: a system's answers to a benchmark, scored."""
 
 import json
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ta_eval import scorers
 from ta_eval.benchmark import Benchmark, read_benchmark
@@ -14,6 +18,7 @@ from ta_eval.journal import request_key
 from ta_eval.stats import wilson
 from ta_eval.target import Failure, Reply
 from ta_schemas import Artifact, ArtifactWriter, InputError, Parent, read_jsonl, sealed, write_jsonl
+from ta_schemas.jsonl import to_object
 from ta_schemas.rows import BenchmarkRow, PredictionRow, ScoreRow
 
 PRODUCER = f"ta-eval {version('ta-eval')}"
@@ -35,11 +40,7 @@ def score_predictions(
     Every item needs an answer, unless `on_missing` is `unscored`; an answer to no item is refused.
     """
     items = read_benchmark(benchmark)
-    parents: list[Parent] = []
-    file = predictions
-    if predictions.is_dir():
-        artifact = Artifact.open(predictions, kind="predictions")
-        file, parents = artifact.file("predictions.jsonl"), [artifact.as_parent]
+    file, parents = _answers_file(predictions)
     answers = _saved_answers(file, items, on_missing=on_missing)
     name = name or file.stem
     saved = {key: answer._asdict() for key, answer in answers.items()}
@@ -50,12 +51,28 @@ def score_predictions(
     return seal_predictions(items, answers, out, settings, parents=parents, replace=replace, speed={})
 
 
+def score_lines(predictions: Path, benchmark: Path, *, on_missing: OnError = "stop") -> Iterator[bytes]:
+    """The score rows of `score_predictions` as JSON lines, in the benchmark's order, with nothing sealed."""
+    items = read_benchmark(benchmark)
+    answers = _saved_answers(_answers_file(predictions)[0], items, on_missing=on_missing)
+    for row in items.rows:
+        yield msgspec.json.encode(to_object(_score(row, answers[row.id]))) + b"\n"
+
+
+def _answers_file(predictions: Path) -> tuple[Path, list[Parent]]:
+    """The file with the answers, and the artifact it came from."""
+    if not predictions.is_dir():
+        return predictions, []
+    artifact = Artifact.open(predictions, kind="predictions")
+    return artifact.file("predictions.jsonl"), [artifact.as_parent]
+
+
 def identity(items: Benchmark, name: str, **rest: Any) -> dict[str, Any]:
     """Everything that determines the artifact."""
     return {
         "name": name,
         "benchmark": {"name": items.name, "sha256": items.digest},
-        "scorers": scorers.VERSION,
+        **scorers.what_decides(items.rows),
         **rest,
     }
 
@@ -93,7 +110,9 @@ def seal_predictions(
     speed: dict[str, Any],
 ) -> Artifact:
     """Score the answers and write predictions, scores, summary and a copy of the benchmark."""
-    scores = [_score(row, answers[row.id]) for row in items.rows]
+    # Threads for the commands that are run: their time is spent in other processes.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        scores = list(pool.map(lambda row: _score(row, answers[row.id]), items.rows))
     summary = _summary(settings["name"], scores, answers)
     with ArtifactWriter(
         out, kind="predictions", producer=PRODUCER, config=settings, parents=parents, replace=replace
@@ -144,7 +163,7 @@ def _summary(name: str, scores: list[ScoreRow], answers: Answers) -> dict[str, A
         "name": name,
         "items": len(scores),
         "scored": len(every),
-        "unscored": dict(Counter(row.reason for row in scores if row.score is None)),
+        "unscored": dict(Counter(row.reason.partition(":")[0] for row in scores if row.score is None)),
         "truncated": sum(reply.finish_reason == "length" for reply in replies),
         "accuracy": wilson(sum(every), len(every)).model_dump(),
         "by_category": {

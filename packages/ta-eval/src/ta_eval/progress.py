@@ -1,26 +1,29 @@
 """What a person sees while a run goes on; all of it on stderr, so that stdout stays for results."""
 
+import sys
 import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-
+from ta_eval.limits import Limits
 from ta_eval.target import Failure, Reply
 
 
 def say(text: str) -> None:
     """A line on stderr, as it is: no markup, no wrapping."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
+    print(text, file=sys.stderr)
 
 
 class Progress:
-    """Items done, tokens per second, time left, items that failed."""
+    """Items done, tokens per second, cost where prices are known, time left, items that failed."""
 
-    def __init__(self, name: str, *, total: int, done: int) -> None:
+    def __init__(self, name: str, *, total: int, done: int, limits: Limits) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self.limits = limits
         self.started = time.monotonic()
         self.tokens = 0
         self.failed = 0
@@ -57,4 +60,5 @@ class Progress:
         self.failed += sum(isinstance(reply, Failure) for reply in replies)
         speed = self.tokens / max(time.monotonic() - self.started, 1e-6)
         note = f"{speed:.0f} tokens/s" + (f", {self.failed} failed" if self.failed else "")
+        note += f", {self.limits.spent:.4f} USD" if self.limits.spent else ""
         self.bar.update(self.task, advance=len(replies), note=note)

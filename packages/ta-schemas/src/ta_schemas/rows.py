@@ -11,7 +11,6 @@ import msgspec
 Role = Literal["system", "user", "assistant", "tool"]
 ConversationKind = Literal["answer", "warn", "clarify", "out-of-scope"]
 Split = Literal["train", "validation", "test"]
-Scorer = Literal["exact", "regex", "multiple_choice", "command"]
 
 
 class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -72,7 +71,8 @@ class BenchmarkRow(Row, kw_only=True, omit_defaults=True):
     id: str
     category: str
     messages: list[Message]
-    scorer: Scorer
+    scorer: str
+    """A scorer of ta-eval, which refuses one that it does not know, or your own as `module:function`."""
     group: str = ""
     references: list[str] = msgspec.field(default_factory=list)
     """Accepted answers of `exact` and `command`."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ta_schemas import InputError, read_jsonl, write_jsonl
 from ta_schemas.rows import Message, PredictionRow, Row
 from ta_serve.completion import ChatMessage
-from ta_serve.engines.transformers import TransformersEngine
+from ta_serve.engines.chat_engine import ChatEngine
 
 
 class PromptRow(Row, kw_only=True, omit_defaults=True):
@@ -49,7 +49,7 @@ def read_prompts(file: Path, *, system: str) -> dict[str, list[ChatMessage]]:
 
 
 def generate(
-    engine: TransformersEngine,
+    engine: ChatEngine,
     prompts: dict[str, list[ChatMessage]],
     out: Path,
     *,

@@ -32,7 +32,7 @@ def sft(
     An `out` that is sealed already with the same configuration and parents is returned at once. An
     interrupted run leaves `<out>.work`; `resume` goes on from its last checkpoint to the same final loss.
 
-    Raises InputError (data or configuration), ArtifactError (dataset or `out`), SetupError (extras).
+    Raises InputError (data or configuration), ArtifactError (dataset or `out`), SetupError (extras, memory).
     """
     data = Artifact.open(dataset, kind="dataset")
     base = resolve(config.base_model)
@@ -55,6 +55,8 @@ def sft(
         import_unsloth(config)
     else:
         from ta_train.models.load import load_tokenizer, load_with_adapter
+    from ta_train.estimate.batches import sft_work
+    from ta_train.estimate.check import announce
     from ta_train.models.load import load_whole
     from ta_train.trainer import build_trainer
 
@@ -62,10 +64,14 @@ def sft(
     train = render_all(train_rows, tokenizer, max_length=config.max_length)
     validation = render_all(validation_rows, tokenizer, max_length=config.max_length)
     show_sample(train[0], tokenizer, run.console)
+    time_check = announce(config, base.path, sft_work(config, train, validation), run.console)
 
     def build(work: WorkFolder, log: Any) -> Any:
         model = load_whole(config, base) if whole else load_with_adapter(config, base)
-        return build_trainer(config, model, tokenizer, train, validation, work, log)
+        trainer = build_trainer(config, model, tokenizer, train, validation, work, log)
+        if time_check:
+            trainer.add_callback(time_check)
+        return trainer
 
     trainer, metrics = run.train(build)
     model = trainer.accelerator.unwrap_model(trainer.model)

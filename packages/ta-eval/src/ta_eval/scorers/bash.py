@@ -6,6 +6,7 @@ belong to the command they follow, and quotes disappear where they quote nothing
 
 import functools
 import re
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,9 @@ NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 """Spelled out before parsing: tree-sitter-bash 0.25 crashes on `{` before U+31860 (its issue 337)."""
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
+PARSING = threading.Lock()
+"""A parser is used by one thread at a time."""
+
 Node = Any
 """tree_sitter.Node"""
 
@@ -46,7 +50,8 @@ def canonical_forms(text: str) -> tuple[Canonical, Canonical] | None:
     """Both readings of a command (see `arguments`), or None where it does not parse or is empty."""
     if CONTROL.search(text):
         return None
-    tree = _parser().parse(NOT_ASCII.sub(_spell_out, text).encode())
+    with PARSING:
+        tree = _parser().parse(NOT_ASCII.sub(_spell_out, text).encode())
     if tree.root_node.has_error:
         return None
     try:

@@ -8,9 +8,9 @@ SURROUNDING = " \t\n'\"`.,;:!*“”‘’"
 
 
 class Score(NamedTuple):
-    """`value` is 0 or 1; `extracted` is the part of the answer that was judged."""
+    """`value` is 0 to 1, None where nothing could be said; `extracted` is the part of the answer judged."""
 
-    value: float
+    value: float | None
     extracted: str
     reason: str
 

@@ -1,1 +1,1 @@
-"""Engines: one module each. The first runs PyTorch models with `transformers`."""
+"""Engines behind one protocol (`protocol.py`): llama_cpp, transformers, openai_http, ollama, xllamacpp."""

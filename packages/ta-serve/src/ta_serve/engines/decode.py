@@ -1,12 +1,13 @@
 """The decoding loop: left padding, a cache, rows that leave the batch when they are finished."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from ta_serve.engines.cache import can_share_prefix, new_cache, repeated
-from ta_serve.engines.row import Row
+from ta_serve.engines.row import Choice, Row
 
 MIN_SHARED = 8
 """Tokens that all prompts must share before they are computed once for all."""
@@ -99,6 +100,10 @@ def decode(
 
 def pick(logits: torch.Tensor, rows: Sequence[Row], *, temperature: float) -> list[int]:
     """The next token of each row from logits (rows, vocabulary): the likeliest, or one drawn."""
+    if any(row.choice != Choice() for row in rows):
+        logits = torch.stack(
+            [_narrowed(of_row, row, temperature) for of_row, row in zip(logits, rows, strict=True)]
+        )
     if temperature == 0:
         return [int(token) for token in logits.argmax(-1).tolist()]
     # Inverse of the cumulative distribution: one number a row, from the row's own sequence.
@@ -106,6 +111,25 @@ def pick(logits: torch.Tensor, rows: Sequence[Row], *, temperature: float) -> li
     drawn = torch.tensor([[row.draw()] for row in rows], device=logits.device) * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, drawn, right=True).clamp(max=logits.shape[-1] - 1)
     return [int(token) for token in tokens[:, 0].tolist()]
+
+
+def _narrowed(logits: torch.Tensor, row: Row, temperature: float) -> torch.Tensor:
+    """A row's logits after its penalties, with what top-k and top-p leave out at minus infinity."""
+    choice = row.choice
+    if choice.presence_penalty or choice.frequency_penalty:
+        logits = logits.clone()
+        for token, times in Counter(row.tokens).items():
+            logits[token] -= choice.presence_penalty + choice.frequency_penalty * times
+    if temperature == 0 or (not choice.top_k and choice.top_p >= 1):
+        return logits
+    order = logits.argsort(descending=True)
+    shares = torch.softmax(logits[order].float() / temperature, -1)
+    if choice.top_k:
+        shares[choice.top_k :] = 0
+        shares /= shares.sum()
+    before = shares.cumsum(-1) - shares
+    kept = order[(before < choice.top_p) & (shares > 0)]
+    return torch.full_like(logits, float("-inf")).index_copy(0, kept, logits[kept])
 
 
 def _shared_length(prompts: Sequence[list[int]]) -> int:

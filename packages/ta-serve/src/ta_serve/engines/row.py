@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import NamedTuple
 
 from ta_serve.completion import Completion, FinishReason
 
 REPLACEMENT = "\ufffd"
 """What a decoder puts where the bytes of a character are not complete yet."""
+
+
+class Choice(NamedTuple):
+    """What narrows the choice of the next token, besides the temperature."""
+
+    top_p: float = 1.0
+    top_k: int = 0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
 
 class Row:
@@ -21,11 +31,13 @@ class Row:
         stop: Sequence[str],
         decode: Callable[[list[int]], str],
         seed: int,
+        choice: Choice = Choice(),
     ) -> None:
         self.prompt = list(prompt)
         self.tokens: list[int] = []
         self.finish_reason: FinishReason | None = None
         self.max_tokens = max_tokens
+        self.choice = choice
         self._stop_ids = stop_ids
         self._stop = [text for text in stop if text]
         self._decode = decode

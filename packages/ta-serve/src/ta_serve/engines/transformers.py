@@ -4,25 +4,37 @@ engine = TransformersEngine.load(model_dir, adapter_dir)
 engine.generate([[{"role": "user", "content": "Hi"}]], max_tokens=32)
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from ta_schemas import InputError
 from ta_serve.completion import ChatMessage, Completion
-from ta_serve.config import Settings
+from ta_serve.engines.chat_engine import ChatEngine
+from ta_serve.engines.chat_tokens import ChatTokens
+from ta_serve.engines.check import Refused, check
 from ta_serve.engines.device import pick_device, pick_dtype
+from ta_serve.engines.protocol import Deliver, Request, Stats
+
+if TYPE_CHECKING:
+    from ta_serve.engines.row import Row
+    from ta_serve.engines.turns import Turns
 
 
-class TransformersEngine:
-    """A loaded model. Not for several threads at once."""
+class TransformersEngine(ChatEngine):
+    """A loaded model. `generate` and `stream` compute in the caller's thread; `submit` in one of its own."""
 
     def __init__(self, model: Any, tokenizer: Any, *, adapter_dir: Path | None, max_batch_tokens: int) -> None:
+        super().__init__()
         self.model = model
         self.tokenizer = tokenizer
         self.adapter_dir = adapter_dir
         self.max_batch_tokens = max_batch_tokens
-        self.settings = Settings()
+        self._lock = Lock()
+        self._turns: Turns | None = None
+        self.tokens = ChatTokens(tokenizer, model)
 
     @classmethod
     def load(
@@ -74,7 +86,7 @@ class TransformersEngine:
         self,
         batch: Sequence[Sequence[ChatMessage]],
         *,
-        max_tokens: int,
+        max_tokens: int | None,
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
@@ -92,9 +104,10 @@ class TransformersEngine:
             return []
         prefix = Prefix(self.model, [row.prompt for row in rows])
         lengths = [len(row.prompt) for row in rows]
-        for places in plan_batches(lengths, max_tokens=max_tokens, max_batch_tokens=self.max_batch_tokens):
+        longest = max(row.max_tokens for row in rows)
+        for places in plan_batches(lengths, max_tokens=longest, max_batch_tokens=self.max_batch_tokens):
             members = [rows[at] for at in places]
-            for _ in decode(self.model, members, prefix, pad_id=self._pad_id, temperature=temperature):
+            for _ in decode(self.model, members, prefix, pad_id=self.tokens.pad_id, temperature=temperature):
                 pass
             if progress:
                 progress(len(members))
@@ -104,7 +117,7 @@ class TransformersEngine:
         self,
         messages: Sequence[ChatMessage],
         *,
-        max_tokens: int,
+        max_tokens: int | None,
         temperature: float = 0.0,
         seed: int = 0,
         stop: Sequence[str] = (),
@@ -118,88 +131,105 @@ class TransformersEngine:
         rows = self._rows([messages], max_tokens=max_tokens, temperature=temperature, seed=seed, stop=stop)
         prefix = Prefix(self.model, [rows[0].prompt])
         said = ""
-        for _ in decode(self.model, rows, prefix, pad_id=self._pad_id, temperature=temperature):
+        for _ in decode(self.model, rows, prefix, pad_id=self.tokens.pad_id, temperature=temperature):
             settled = rows[0].settled_text()
             if len(settled) > len(said):
                 yield settled[len(said) :]
                 said = settled
 
+    def models(self) -> list[str]:
+        """It has one; an adapter is part of it."""
+        return ["base"]
+
+    def submit(self, request: Request, deliver: Deliver) -> None:
+        """See `protocol.Engine`."""
+        self._take_turns().submit(request, deliver)
+
+    def cancel(self, request_id: str) -> None:
+        """See `protocol.Engine`."""
+        self._take_turns().cancel(request_id)
+
+    def count_tokens(self, request: Request) -> int:
+        """See `protocol.Engine`. Raises InputError for a request that cannot be rendered."""
+        return len(self._prompt(request))
+
+    def stats(self) -> Stats:
+        """See `protocol.Engine`."""
+        return self._take_turns().stats()
+
+    def close(self) -> None:
+        """See `protocol.Engine`."""
+        self._take_turns().close()
+
+    def row(self, request: Request) -> "Row":
+        """A request as a row to decode, checked before anything is computed. Raises Refused."""
+        from ta_serve.engines.row import Choice, Row
+
+        prompt = self._prompt(request)
+        if request.model not in self.models():
+            raise Refused("model_not_found", f"model {request.model!r}: expected base")
+        if request.json_schema is not None:
+            raise Refused("invalid_request", "json_schema: not by the transformers engine: export to GGUF")
+        room = self.tokens.context - len(prompt)
+        if room < 1:
+            raise Refused(
+                "context_length_exceeded",
+                f"{len(prompt)} tokens, more than the {self.tokens.context} of the model",
+            )
+        stop_ids, stop = self.tokens.stops(self.with_settings(request).stop)
+        return Row(
+            prompt,
+            max_tokens=min(request.max_tokens or room, room),
+            stop_ids=stop_ids,
+            stop=stop,
+            decode=self.tokens.text,
+            seed=secrets.randbits(32) if request.seed is None else request.seed,
+            choice=Choice(request.top_p, request.top_k, request.presence_penalty, request.frequency_penalty),
+        )
+
     def _rows(
         self,
         batch: Sequence[Sequence[ChatMessage]],
         *,
-        max_tokens: int,
+        max_tokens: int | None,
         temperature: float,
         seed: int,
         stop: Sequence[str],
-    ) -> list[Any]:
+    ) -> "list[Row]":
         """The conversations as rows to decode, checked before anything is computed."""
-        from ta_serve.engines.row import Row
-
-        if max_tokens < 1 or temperature < 0:
-            raise InputError(
-                f"max_tokens {max_tokens}, temperature {temperature}: expected at least 1 and at least 0"
-            )
-        stop_ids, stop_texts = self._stops([*self.settings.generation.stop, *stop])
         rows = []
         for number, messages in enumerate(batch, start=1):
-            prompt = self._prompt(messages, where=f"conversation {number}")
-            room = self._context - len(prompt)
-            if room < 1:
-                raise InputError(
-                    f"conversation {number}: {len(prompt)} tokens, more than the {self._context} of the model"
-                )
-            rows.append(
-                Row(
-                    prompt,
-                    max_tokens=min(max_tokens, room),
-                    stop_ids=stop_ids,
-                    stop=stop_texts,
-                    decode=self._decode,
-                    seed=seed,
-                )
+            request = Request(
+                id=str(number),
+                messages=list(messages),
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                stop=tuple(stop),
             )
+            try:
+                rows.append(self.row(request))
+            except Refused as refused:
+                raise InputError(f"conversation {number}: {refused}") from None
         return rows
 
-    def _prompt(self, messages: Sequence[ChatMessage], *, where: str) -> list[int]:
-        from jinja2 import TemplateError
+    def _prompt(self, request: Request) -> list[int]:
+        check(request)
+        if request.messages is not None:
+            return self.tokens.chat(request.messages)
+        prompt = self.tokens.text_prompt(request.prompt or "")
+        if not prompt:
+            raise Refused("invalid_request", "an empty prompt, and the model has no token to begin with")
+        return prompt
 
-        if not messages or any(set(message) < {"role", "content"} for message in messages):
-            raise InputError(f"{where}: expected messages with role and content")
-        try:
-            text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as error:
-            raise InputError(f"{where}: the chat template refuses it: {error}") from None
-        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+    def _take_turns(self) -> "Turns":
+        """The thread that answers `submit`, started when it's first asked for."""
+        from ta_serve.engines.turns import Turns
 
-    def _decode(self, tokens: list[int]) -> str:
-        # Cleaning up spaces would turn `ls .` into `ls.`.
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
-
-    def _stops(self, stop: Sequence[str]) -> tuple[frozenset[int], list[str]]:
-        """Stop tokens, and the stop strings that are no special token."""
-        ids: set[int] = set()
-        for holder in (self.model.generation_config, self.model.config, self.tokenizer):
-            eos = getattr(holder, "eos_token_id", None)
-            ids.update([eos] if isinstance(eos, int) else eos or [])
-        special = {text: id_ for id_, text in self._special_tokens().items()}
-        ids.update(special[text] for text in stop if text in special)
-        return frozenset(ids), [text for text in stop if text not in special]
-
-    def _special_tokens(self) -> dict[int, str]:
-        return {
-            id_: token.content for id_, token in self.tokenizer.added_tokens_decoder.items() if token.special
-        }
-
-    @property
-    def _pad_id(self) -> int:
-        return int(self.tokenizer.pad_token_id or 0)
-
-    @property
-    def _context(self) -> int:
-        return int(getattr(self.model.config, "max_position_embeddings", 0) or 2**31)
+        with self._lock:
+            if self._turns is None:
+                self._turns = Turns(self)
+        return self._turns
 
 
 def _with_adapter(model: Any, adapter_dir: Path, *, merge: bool) -> Any:

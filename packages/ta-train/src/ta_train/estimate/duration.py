@@ -105,17 +105,18 @@ def matrix_rate(config: TrainConfig, shape: Shape, numerics: Numerics, *, second
     weight = torch.full((shape.hidden, shape.intermediate), 0.5, device=device, dtype=dtype)
     one = 2.0 * x.numel() * shape.intermediate
 
-    def timed(times: int) -> float:
-        started = time.perf_counter()
-        for _ in range(times):
-            x @ weight
-        if numerics.gpu:
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
+    def timed(seconds: float) -> float:
+        products, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds or not products:
+            for _ in range(8):
+                x @ weight
+            if numerics.gpu:
+                torch.cuda.synchronize()
+            products += 8
+        return float(products * one / elapsed)
 
-    timed(2)  # the first ones start threads and load kernels
-    times = max(1, int(seconds / max(timed(3) / 3, 1e-6)))
-    return float(one * times / timed(times))
+    timed(seconds / 10)  # the first ones start threads and load kernels
+    return timed(seconds)
 
 
 def in_words(seconds: float) -> str:

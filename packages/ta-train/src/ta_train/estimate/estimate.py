@@ -11,7 +11,7 @@ from ta_train.config import SftConfig, TrainConfig
 from ta_train.estimate.available import Available, available, held
 from ta_train.estimate.batches import Batch, Work, pair_work, sft_work
 from ta_train.estimate.duration import EFFICIENCY, Operations, matrix_rate, operations
-from ta_train.estimate.memory import Memory, Numerics, largest_pass
+from ta_train.estimate.memory import TRAINER_BYTES, Memory, Numerics, largest_pass
 from ta_train.estimate.probe import Probe
 from ta_train.estimate.shape import Shape, read_shape
 from ta_train.machine import on_gpu
@@ -105,7 +105,7 @@ def estimate_work(config: TrainConfig, folder: Path, work: Work, *, seconds: flo
     batch, memory = largest_pass(config, shape, work, numerics)
     if not gpu:
         _import_all()
-        memory = memory._replace(libraries=held())
+        memory = memory._replace(libraries=held() + TRAINER_BYTES)
     elsewhere = gpu and not here
     rate = 0.0
     if not elsewhere:

@@ -86,6 +86,8 @@ def _prefer(
         need_two_prompts(train_rows)
         need_two_prompts(validation_rows)
 
+    from ta_train.estimate.batches import pair_work
+    from ta_train.estimate.check import announce
     from ta_train.models.load import load_tokenizer
     from ta_train.preference.trainer import build_pair_trainer
 
@@ -95,9 +97,13 @@ def _prefer(
     for name, side in (("chosen", train[0].chosen), ("rejected", train[0].rejected)):
         run.console.print(f"{name}:")
         show_sample(side, tokenizer, run.console)
+    time_check = announce(start.config, base.path, pair_work(start.config, train, validation), run.console)
 
     def build(work: WorkFolder, log: Any) -> Any:
-        return build_pair_trainer(start.config, start.load(base), train, validation, work, log)
+        trainer = build_pair_trainer(start.config, start.load(base), train, validation, work, log)
+        if time_check:
+            trainer.add_callback(time_check)
+        return trainer
 
     trainer, metrics = run.train(build)
     model = trainer.accelerator.unwrap_model(trainer.model)

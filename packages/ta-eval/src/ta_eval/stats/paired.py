@@ -1,33 +1,27 @@
-"""Statistics of right-or-wrong scores: intervals, the paired difference, its test, and what n can show.
-
-Sources: Wilson 1927 (rate); Efron & Tibshirani 1993, chapter 13 (percentile bootstrap); Newcombe 1998,
-Statistics in Medicine 17, method 10 (paired score interval); McNemar 1947 in its exact binomial form;
-Connor 1987, Biometrics 43 (sample size of the McNemar test), solved for the difference.
-"""
+"""Two systems on the same items: intervals of the difference, and tests that there is none."""
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
+from typing import TYPE_CHECKING
 
+from ta_eval.stats.rates import wilson_limits
 from ta_schemas.reports import Interval
 
-DISCORDANT_SHARES = (0.1, 0.2, 0.3)
-"""Planning values: share of items on which two systems disagree."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MIN_DISCORDANT = 6
 """With fewer disagreements even a unanimous result has an exact p of .0625 or more."""
 
 
-def wilson(right: float, n: int) -> Interval:
-    """95 % interval of a rate; honest at 0/n and n/n, where the usual one has no width."""
-    low, high = _wilson_limits(right, n)
-    return Interval(estimate=right / n if n else 0.0, low=low, high=high, method="wilson")
-
-
 def paired_bootstrap(
     base: Sequence[float], candidate: Sequence[float], *, resamples: int = 10_000, seed: int = 0
 ) -> Interval:
-    """95 % percentile interval of the mean of candidate minus base, items resampled in pairs."""
+    """95 % percentile interval of the mean of candidate minus base, items resampled in pairs.
+
+    Efron and Tibshirani 1993, chapter 13.
+    """
     import numpy as np
 
     difference = np.asarray(candidate, dtype=float) - np.asarray(base, dtype=float)
@@ -47,9 +41,10 @@ def paired_bootstrap(
 
 
 def paired_score(base: Sequence[float], candidate: Sequence[float]) -> Interval:
-    """95 % interval of the paired difference for small n, where a bootstrap can have no width at all.
+    """95 % interval of the paired difference of 0-or-1 scores for small n, where a bootstrap can have no width.
 
-    Newcombe's method 10: Wilson limits of both rates, joined with the correlation of the pairs.
+    Newcombe 1998, Statistics in Medicine 17, method 10: Wilson limits of both rates, joined with the
+    correlation of the pairs.
     """
     n = len(base)
     both = sum(1 for b, c in zip(base, candidate, strict=True) if b and c)
@@ -59,8 +54,8 @@ def paired_score(base: Sequence[float], candidate: Sequence[float]) -> Interval:
     if n == 0:
         return Interval(estimate=0.0, low=-1.0, high=1.0, method="paired-score")
     rate_c, rate_b = (both + only_candidate) / n, (both + only_base) / n
-    low_c, high_c = _wilson_limits(both + only_candidate, n)
-    low_b, high_b = _wilson_limits(both + only_base, n)
+    low_c, high_c = wilson_limits(both + only_candidate, n)
+    low_b, high_b = wilson_limits(both + only_base, n)
     phi = _correlation(both, only_candidate, only_base, neither)
     estimate = rate_c - rate_b
     below = (rate_c - low_c) ** 2 - 2 * phi * (rate_c - low_c) * (high_b - rate_b) + (high_b - rate_b) ** 2
@@ -70,7 +65,7 @@ def paired_score(base: Sequence[float], candidate: Sequence[float]) -> Interval:
 
 
 def mcnemar_exact(only_base: int, only_candidate: int) -> float:
-    """Two-sided p: with no real difference each disagreement is a fair coin."""
+    """Two-sided p: with no real difference each disagreement is a fair coin (McNemar 1947, exact binomial)."""
     n = only_base + only_candidate
     if n == 0:
         return 1.0
@@ -78,15 +73,32 @@ def mcnemar_exact(only_base: int, only_candidate: int) -> float:
     return min(1.0, float(2 * tail / 2**n))
 
 
-def minimum_detectable_effect(n: int, discordant: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Smallest paired difference found with `power` at two-sided `alpha`, from the share of discordant items.
+def paired_permutation(
+    base: Sequence[float], candidate: Sequence[float], *, resamples: int = 10_000, seed: int = 0
+) -> float:
+    """Two-sided p of the mean difference when each pair's sign is a fair coin; for scores of any size.
 
-    Where it comes out above `discordant` no difference can be detected: it cannot exceed that share.
+    Fisher 1935, section 21. All sign patterns up to 14 pairs that differ, else `resamples` random ones and
+    the observed one (Phipson and Smyth 2010), so that p is never 0.
     """
-    if n < 1:
+    import numpy as np
+
+    difference = np.asarray(candidate, dtype=float) - np.asarray(base, dtype=float)
+    difference = difference[difference != 0]
+    n = len(difference)
+    if n == 0:
         return 1.0
-    z = NormalDist().inv_cdf
-    return min(1.0, (z(1 - alpha / 2) + z(power)) * math.sqrt(discordant / n))
+    observed = abs(float(difference.sum())) * (1 - 1e-12)  # equal sums may differ in the last bit
+    if n <= 14:
+        patterns = 1 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        return float((np.abs(patterns @ difference) >= observed).mean())
+    rng = np.random.default_rng(seed)
+    chunk = max(1, 2_000_000 // n)
+    extreme = sum(
+        int((np.abs(_signs(rng, min(chunk, resamples - done), n) @ difference) >= observed).sum())
+        for done in range(0, resamples, chunk)
+    )
+    return (extreme + 1) / (resamples + 1)
 
 
 def verdict(difference: Interval, *, discordant: int) -> str:
@@ -96,16 +108,8 @@ def verdict(difference: Interval, *, discordant: int) -> str:
     return "better" if difference.low > 0 else "worse"
 
 
-def _wilson_limits(right: float, n: int) -> tuple[float, float]:
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.975)
-    rate = right / n
-    centre = rate + z * z / (2 * n)
-    spread = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low = 0.0 if right == 0 else (centre - spread) / scale
-    return low, 1.0 if right == n else (centre + spread) / scale
+def _signs(rng: "np.random.Generator", rows: int, n: int) -> "NDArray[np.float64]":
+    return (1 - 2 * rng.integers(0, 2, (rows, n))).astype(float)
 
 
 def _correlation(both: int, only_candidate: int, only_base: int, neither: int) -> float:

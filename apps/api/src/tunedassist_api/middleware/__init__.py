@@ -1,0 +1,1 @@
+"""What a request passes before its route: plain ASGI, so that streams stay streams."""

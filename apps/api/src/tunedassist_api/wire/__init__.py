@@ -1,0 +1,1 @@
+"""The formats on the wire: what OpenAI documents, as pydantic models and plain dicts."""

@@ -1,0 +1,1 @@
+"""Versions of a dataset: what changed, where a row came from, forgetting a source, taking feedback in."""

@@ -1,0 +1,1 @@
+"""Blind A/B with people: what raters see and the sealed key, votes, page and terminal, analysis."""

@@ -1,0 +1,1 @@
+"""From a tuned model to files that llama.cpp, Ollama and vLLM serve."""

@@ -1,0 +1,1 @@
+"""What each quantization costs and gains on this machine, and which to take."""
