@@ -22,8 +22,8 @@ chat *OPTIONS:
 # serve it over OpenAI's protocol on loopback: export with the parity gate, then the API; compiles llama.cpp once
 [group('main job')]
 serve *OPTIONS:
-    uv run --group extras tunedassist serve export runs/linux-cli/adapter --out runs/linux-cli/gguf
-    uv run --group extras tunedassist-api --model runs/linux-cli/gguf {{ OPTIONS }}
+    uv run --group extras tunedassist serve export runs/linux-cli/adapter --out runs/linux-cli/gguf --license apache-2.0
+    uv run --group extras tunedassist-api --model runs/linux-cli/gguf --guard data/linux-cli {{ OPTIONS }}
 
 # attack the tuned model, raw and behind the guard, and report
 [group('main job')]
@@ -71,7 +71,7 @@ lint:
 
 # each slim package tested with its own dependencies only
 [group('quality')]
-boundaries: (isolated "ta-schemas" "-q") (isolated "ta-data" "-q") (isolated "ta-eval" "-q")
+boundaries: (isolated "ta-schemas" "-q") (isolated "ta-data" "-q") (isolated "ta-eval" "-q") (isolated "ta-safety" "-q") (isolated "api" "-q")
 
 # one real run of the embedded model, cut short
 [group('quality')]

@@ -29,10 +29,10 @@ def running(module: str, *arguments: str) -> str:
 def test_tunedassist_help_loads_no_heavy_library_and_no_stage() -> None:
     loaded = modules_after(running("tunedassist_cli.main", "--help"))
     assert not loaded & HEAVY
-    assert not loaded & {"ta_data", "ta_train", "ta_eval", "ta_serve", "pydantic"}
+    assert not loaded & {"ta_data", "ta_train", "ta_eval", "ta_safety", "ta_serve", "pydantic"}
 
 
-@pytest.mark.parametrize("stage", ["ta_data", "ta_train", "ta_eval", "ta_serve"])
+@pytest.mark.parametrize("stage", ["ta_data", "ta_train", "ta_eval", "ta_safety", "ta_serve"])
 def test_the_help_of_a_stage_loads_no_heavy_library(stage: str) -> None:
     assert not modules_after(running(f"{stage}.cli", "--help")) & HEAVY
 

@@ -57,7 +57,7 @@ def test_every_option_of_the_readme_exists(command: str) -> None:
         assert option in done.stdout, f"{option} is no option of {' '.join(path)}"
 
 
-STAGES = {"data", "train", "eval", "serve"}
+STAGES = {"data", "train", "eval", "safety", "serve"}
 
 
 def test_the_file_tree_names_only_what_exists_and_every_member() -> None:

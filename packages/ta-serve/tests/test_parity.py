@@ -143,7 +143,7 @@ def test_one_space_less_in_the_template_of_ollama_is_caught(tuned, exported, tmp
     assert "You are tiny." in text
     (tmp_path / "Modelfile").write_text(text.replace("You are tiny.", "You aretiny."))
     found = check_parity(tuned, [exported.path / "tiny-F16.gguf"], CHATS, modelfile=tmp_path / "Modelfile")
-    with pytest.raises(GateError, match=r"Ollama's template: .*'.*You are tiny.*', Ollama's TEMPLATE has"):
+    with pytest.raises(GateError, match="Ollama's template: .*You are tiny.*Ollama's TEMPLATE has .*aretiny"):
         found.demand()
 
 
@@ -228,7 +228,7 @@ def test_a_near_tie_is_within_the_tolerance_and_a_clear_choice_is_not():
     assert (near.first, near.same, near.same_answers) == (None, 1, 0)
     assert near.worst_gap == pytest.approx(0.05)
     far = compare_choices([answered([0, 0], rows)], [[0, 1]], str, tolerance=0.1)
-    assert far.first.what.startswith("answer token 2 after …'0'…: transformers chooses '0', the file '1'")
+    assert far.first.what.startswith("answer token 2 after …'0': transformers chooses '0', the file '1'")
 
 
 def test_the_first_difference_is_shown_with_its_surroundings():
