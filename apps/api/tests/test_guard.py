@@ -1,5 +1,7 @@
 """Rails that stand in the way: what they say is what happens."""
 
+import time
+
 import pytest
 from api_fixtures import CHAT, chat, events, http, text_of
 from word_engine import WordEngine
@@ -123,12 +125,15 @@ def test_an_answer_that_is_blocked_is_replaced(guarded):
 
 
 def test_a_stream_that_is_blocked_ends_with_the_refusal_and_frees_the_engine(start):
-    engine = WordEngine(step_s=0.02)
+    engine = WordEngine(step_s=0.1)  # slow: still writing when the rail has spoken
     url, service = start(engine, guard=SecretGuard())
     chunks = events(http.post(url + CHAT, json=chat("one two poison " + "more " * 40, stream=True)))
     assert text_of(chunks).endswith(REFUSAL)
     assert "poison" not in text_of(chunks)
     assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
+    until = time.monotonic() + 2  # the last chunk goes out first
+    while service.admission.inside and time.monotonic() < until:
+        time.sleep(0.01)
     assert engine.cancelled == [engine.requests[0].id]
     assert service.admission.inside == 0
 

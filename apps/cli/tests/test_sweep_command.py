@@ -27,7 +27,7 @@ def test_a_finished_sweep_is_not_trained_again(tunedassist, recipe, tmp_path):
     code, shown, _ = tunedassist(*arguments)
     assert code == 0
     assert adapter.stat().st_mtime_ns == before
-    assert "sweep.png" in shown
+    assert f"plot:  {tmp_path / 'sweep' / 'sweep.png'}\n" in shown
 
 
 def test_without_over_it_is_a_rank_study(tunedassist, recipe, tmp_path):

@@ -269,7 +269,13 @@ def test_ctrl_c_ends_the_reading_process_too_and_leaves_nothing(tmp_path: Path) 
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "slow.md").write_text("<a>" * 400_000)
     command = [sys.executable, "-m", "ta_data", "collect", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell's background jobs ignore Ctrl-C and hand that on; a person's command does not.
+    run = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
     if not children.exists():
         run.kill()

@@ -63,4 +63,4 @@ def show(found: "list[Trial]", out: Path, *, as_json: bool) -> None:
         shown.add_row(*row)
     console = Console()
     console.print(shown)
-    console.print(f"table: {out / 'sweep.md'}\nplot:  {out / 'sweep.png'}")
+    console.print(f"table: {out / 'sweep.md'}\nplot:  {out / 'sweep.png'}", soft_wrap=True)
