@@ -1,9 +1,7 @@
 """Rails that stand in the way: what they say is what happens."""
 
-import time
-
 import pytest
-from api_fixtures import CHAT, chat, events, http, text_of
+from api_fixtures import CHAT, chat, events, http, text_of, until
 from word_engine import WordEngine
 
 from tunedassist_api.guard import RailEvent, Verdict
@@ -131,9 +129,7 @@ def test_a_stream_that_is_blocked_ends_with_the_refusal_and_frees_the_engine(sta
     assert text_of(chunks).endswith(REFUSAL)
     assert "poison" not in text_of(chunks)
     assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
-    until = time.monotonic() + 2  # the last chunk goes out first
-    while service.admission.inside and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: service.admission.inside == 0)  # the last chunk goes out first
     assert engine.cancelled == [engine.requests[0].id]
     assert service.admission.inside == 0
 
