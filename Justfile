@@ -66,7 +66,7 @@ check: lint test boundaries end-to-end
 lint:
     uv run ruff format --check .
     uv run ruff check .
-    uv run mypy $(ls -d packages/*/src apps/*/src)
+    uv run --group extras mypy $(ls -d packages/*/src apps/*/src)
     uv run lint-imports
 
 # each slim package tested with its own dependencies only
