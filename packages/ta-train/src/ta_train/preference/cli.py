@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from ta_train.options import Force, Json, Out, Overrides, Recipe, Resume
+
 if TYPE_CHECKING:
     from ta_schemas import Artifact
 
@@ -15,20 +17,9 @@ app = typer.Typer()
 Preferences = Annotated[
     Path, typer.Argument(help="A preferences artifact: rows of prompt, chosen and rejected answer.")
 ]
-Out = Annotated[Path, typer.Option(help="Where the adapter artifact is sealed.")]
 Adapter = Annotated[
     Path | None, typer.Option(help="The adapter to start from. Default: a fresh one over the base model.")
 ]
-Recipe = Annotated[str, typer.Option(help="A shipped recipe (see `ta-train recipes`) or a YAML file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace what stands at --out; discard an unfinished run.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.command("dpo")

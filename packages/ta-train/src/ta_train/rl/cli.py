@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from ta_schemas.errors import InputError
+from ta_train.options import Force, Json, Out, Overrides, Recipe, Resume
 
 if TYPE_CHECKING:
     from ta_schemas import Artifact
@@ -20,7 +21,6 @@ app = typer.Typer()
 Dataset = Annotated[
     Path, typer.Argument(help="A dataset artifact: its questions are answered, its answers are the references.")
 ]
-Out = Annotated[Path, typer.Option(help="Where the adapter artifact is sealed.")]
 Judge = Annotated[
     str,
     typer.Option(
@@ -32,16 +32,6 @@ Judge = Annotated[
 Adapter = Annotated[
     Path | None, typer.Option(help="The adapter to go on with. Default: a fresh one over the base model.")
 ]
-Recipe = Annotated[str, typer.Option(help="A shipped recipe (see `ta-train recipes`) or a YAML file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; may be repeated."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run at --out.")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace what stands at --out; discard an unfinished run.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.command("reward")
