@@ -224,9 +224,14 @@ def clean_environment() -> dict[str, str]:
 
 
 class JudgeServer:
-    """Speaks chat completions; `answer(body)` gives the text, or a status (and a message) sent instead."""
+    """Speaks chat completions; `answer(body)` gives the text, or a status (and a message) sent instead.
 
-    def __init__(self, answer: Callable[[dict[str, Any]], Any]) -> None:
+    With `embed` also embeddings: the vector of a text.
+    """
+
+    def __init__(
+        self, answer: Callable[[dict[str, Any]], Any], embed: Callable[[str], list[float]] | None = None
+    ) -> None:
         self.requests: list[dict[str, Any]] = []
         requests, lock = self.requests, threading.Lock()
 
@@ -241,13 +246,20 @@ class JudgeServer:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 with lock:
                     requests.append(body)
+                if embed and self.path.endswith("/embeddings"):
+                    vectors = [{"index": at, "embedding": embed(text)} for at, text in enumerate(body["input"])]
+                    self.reply(200, {"data": vectors[::-1]})
+                    return
                 said = answer(body)
                 refused = (said, "refused") if isinstance(said, int) else said
                 status, text = (200, said) if isinstance(said, str) else refused
                 message = {"role": "assistant", "content": text}
                 usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
                 choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                told = {"choices": [choice], "usage": usage} if status == 200 else {"error": {"message": text}}
+                failed = {"error": {"message": text}}
+                self.reply(status, failed if status != 200 else {"choices": [choice], "usage": usage})
+
+            def reply(self, status: int, told: dict[str, Any]) -> None:
                 sent = json.dumps(told).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
@@ -271,8 +283,8 @@ def judge_server() -> Iterator[Callable[..., JudgeServer]]:
     """`judge_server(answer)` starts one; all are closed at the end."""
     started: list[JudgeServer] = []
 
-    def start(answer: Callable[[dict[str, Any]], Any]) -> JudgeServer:
-        started.append(JudgeServer(answer))
+    def start(answer: Callable[[dict[str, Any]], Any], **more: Any) -> JudgeServer:
+        started.append(JudgeServer(answer, **more))
         return started[-1]
 
     yield start

@@ -8,7 +8,7 @@ import pytest
 from ta_eval.compare import build_report, compare, read_item_sets
 from ta_eval.config import CompareConfig, EvalConfig
 from ta_eval.evaluate import evaluate
-from ta_eval.predictions import score_predictions
+from ta_eval.saved import score_predictions
 from ta_eval.target import CallableTarget, Message, Reply
 from ta_schemas import ArtifactError, InputError
 from ta_schemas.reports import EvalReport

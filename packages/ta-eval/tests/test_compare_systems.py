@@ -171,3 +171,21 @@ def test_cluster_and_base_digest_are_options_of_the_command(cli: Cli, tmp_path: 
     assert methods == ["clustered", "paired-bootstrap"]
     assert "not sha256:x" in cli("compare", *files, "--base-digest", "sha256:x").stderr
     assert cli("compare", *files, "--cluster", "tool").returncode == 3
+
+
+def test_a_report_says_where_nothing_shows_that_the_baseline_is_the_base(
+    write_benchmark: Write, tmp_path: Path
+) -> None:
+    benchmark, digest = write_benchmark(12), "sha256:" + "1" * 64
+    base = predictions(benchmark, tmp_path / "base", "base", {"model": "m", "digest": digest})
+    by_url = predictions(benchmark, tmp_path / "url", "url", {"model": "tuned"})
+    known = predictions(benchmark, tmp_path / "known", "known", {"model": "t", "base_digest": digest})
+    prompted = predictions(benchmark, tmp_path / "p", "p", {"model": "m", "digest": digest}, system_prompt="x")
+
+    def told(*candidates: Path, config: CompareConfig = FAST) -> list[str]:
+        report = build_report(config, read_item_sets(config, {"b": [base, *candidates]}))
+        return [note for note in report.notes if "Nothing recorded shows" in note]
+
+    assert "that base is the model that url came from" in told(known, by_url, prompted)[0]
+    assert told(known, prompted) == []
+    assert told(by_url, config=FAST.model_copy(update={"base_digest": digest})) == []

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from ta_eval.benchmark import read_benchmark
+from ta_eval.evaluate import what_can_be_seen
 from ta_eval.item import Item
-from ta_eval.predictions import score_predictions
 from ta_eval.sandbox.bwrap import Refused, Sandbox, find_sandbox
 from ta_eval.sandbox.equivalence import Verdict, compare_commands, sample_home
-from ta_eval.sandbox.execute import execute
+from ta_eval.sandbox.execute import Execution, execute
+from ta_eval.saved import score_predictions
 from ta_eval.scorers import score_answer
 from ta_eval.scorers.command import same_command
 from ta_eval.scorers.execution import score_command_execution
@@ -51,7 +53,6 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("cat a", "rm a", "echo x > a", "candidate changes files: /home/user/a"),
         ("cat a", "cat b", "echo x > a; echo y > b", "prints 'y', expected 'x'"),
         ("cat a", "true", "echo x > a", "prints nothing, expected 'x'"),
-        ("cat a", "sleep 30", "echo x > a", "candidate: still running after 1 s"),
         ("cat a", "frobnicate a", "echo x > a", "prints nothing, expected 'x'"),
         ("cd d", "cd ..", "mkdir d", "another state of the shell"),
         ("true", "echo x", "", "candidate prints something, reference does not"),
@@ -61,7 +62,13 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands_that_differ_are_told_apart_with_a_reason(
     sandbox: Sandbox, reference: str, candidate: str, setup: str, reason: str
 ) -> None:
-    assert compare_commands(sandbox, reference, candidate, setup=setup, wall_s=1) == Verdict(False, reason)
+    assert compare_commands(sandbox, reference, candidate, setup=setup) == Verdict(False, reason)
+
+
+def test_a_candidate_that_does_not_end_is_different(sandbox: Sandbox) -> None:
+    found = compare_commands(sandbox, "cat a", "sleep 60", setup="echo x > a", wall_s=2)
+    assert found.equivalent is False
+    assert found.reason.startswith("candidate: still running after ")
 
 
 @pytest.mark.parametrize(
@@ -95,13 +102,12 @@ def test_commands_that_do_the_same_are_equivalent_and_say_by_what(
         ("frobnicate x", "ls", "", "tool missing: frobnicate"),
         ("echo $RANDOM", "echo 5", "", "not repeatable"),
         ("ls", "ls -a", "exit 1", "setup failed"),
-        ("sleep 30", "sleep 31", "", "reference fails here: still running"),
     ],
 )
 def test_where_nothing_can_be_said_there_is_no_verdict(
     sandbox: Sandbox, reference: str, candidate: str, setup: str, reason: str
 ) -> None:
-    verdict = compare_commands(sandbox, reference, candidate, setup=setup, wall_s=1)
+    verdict = compare_commands(sandbox, reference, candidate, setup=setup)
     assert verdict.equivalent is None
     assert verdict.reason.startswith(reason)
 
@@ -150,9 +156,30 @@ def test_structure_is_compared_only_if_that_is_asked_for(sandbox: Sandbox, ask: 
     assert (told["verdict"], told["by"]) == ("equivalent", "structure")
 
 
-def test_the_wall_time_is_kept(sandbox: Sandbox, ask: Callable[..., Any]) -> None:
-    told = ask([{"reference": "sleep 5", "candidate": "sleep 6"}], "--wall-s", 1)[0]
-    assert told["reason"] == "reference fails here: still running after 1 s"
+def test_the_wall_time_is_handed_on(
+    sandbox: Sandbox, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    def look(*_: Any, wall_s: float, **__: Any) -> Verdict:
+        waited.append(wall_s)
+        return Verdict(None, "looked")
+
+    monkeypatch.setattr("ta_eval.sandbox.equivalence.compare_commands", look)
+    ask([{"reference": "ls", "candidate": "ls -a"}], "--wall-s", 3)
+    assert waited == [3.0]
+
+
+def test_a_slow_machine_has_more_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def slow(sandbox: Sandbox, command: str, *, setup: str, wall_s: float) -> Execution:
+        waited.append((command, wall_s))
+        return Execution(stdout="" if command == ":" else "x", seconds=3.0)
+
+    monkeypatch.setattr("ta_eval.sandbox.equivalence.execute", slow)
+    assert compare_commands(Sandbox((), ""), "cat a", "cat b", wall_s=10.0).equivalent is True
+    assert waited == [(":", 10.0), ("cat a", 30.0), ("cat b", 30.0)]
 
 
 def test_a_file_is_read_too_and_a_wrong_line_is_named(cli: Cli, tmp_path: Path) -> None:
@@ -175,7 +202,17 @@ def test_without_a_sandbox_an_answer_is_unscored_and_nothing_runs(refused, tmp_p
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_answer_that_is_a_reference_is_right_without_running_anything(refused) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("answer", ["`echo hi`", "I do not know.\nSorry."])
+def test_without_a_sandbox_the_text_decides_nothing_for_right_ones_would_be_scored_sooner_than_wrong_ones(  # type: ignore[no-untyped-def]
+    refused, answer: str
+) -> None:
+    assert score_command_execution(answer, ["echo hi"], "").value is None
+
+
+def test_an_answer_that_is_a_reference_is_right_without_running_anything(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ta_eval.scorers.execution.compare_commands", None)
     assert score_command_execution("```bash\nls -al\n```", ["ls -la"], "").value == 1
 
 
@@ -216,9 +253,21 @@ def test_items_without_a_sandbox_are_counted_as_unscored_and_never_as_wrong(  # 
     answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
     artifact = score_predictions(answers, write_benchmark(rows), tmp_path / "o")
     summary = json.loads(artifact.file("summary.json").read_text())
-    assert (summary["scored"], summary["unscored"]) == (1, {"no sandbox": 2})
-    assert summary["accuracy"]["estimate"] == 1
+    assert (summary["scored"], summary["unscored"]) == (0, {"no sandbox": 3})
     assert artifact.manifest.config["sandbox"] == {"refused": "no sandbox: not here"}
+
+
+def test_before_a_run_it_is_said_what_cannot_be_scored_without_a_sandbox(
+    make_item: Callable[..., Any], write_benchmark: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [make_item(n, scorer="command_execution", references=["ls"]) for n in range(3)]
+    items = read_benchmark(write_benchmark([*rows, *(make_item(n) for n in range(3, 10))]))
+    monkeypatch.setattr("ta_eval.sandbox.bwrap.find_sandbox", lambda: Refused("no sandbox: not here"))
+    told = what_can_be_seen(items)
+    assert "benchmark: 7 items." in told
+    assert told.endswith("3 more items cannot be scored here: no sandbox: not here.")
+    monkeypatch.setattr("ta_eval.sandbox.bwrap.find_sandbox", lambda: Sandbox((), ""))
+    assert "benchmark: 10 items." in what_can_be_seen(items)
 
 
 def accuracy(pairs: list[dict[str, Any]], judge: Callable[[dict[str, Any]], bool]) -> tuple[float, float]:

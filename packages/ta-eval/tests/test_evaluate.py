@@ -9,7 +9,7 @@ from ta_eval.benchmark import read_benchmark
 from ta_eval.config import EvalConfig
 from ta_eval.evaluate import evaluate, what_can_be_seen
 from ta_eval.journal import journal_path
-from ta_eval.predictions import score_predictions
+from ta_eval.saved import score_predictions
 from ta_eval.target import CallableTarget, Failure, Message, OnReplies, Reply
 from ta_schemas import Artifact, ArtifactError, InputError, SetupError
 

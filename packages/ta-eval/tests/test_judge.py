@@ -469,12 +469,12 @@ def test_the_table_in_the_terminal_tells_the_whole_audit(cli: Cli, judge_server:
     text = cli("judge", "pairs", *files, *where, "--labels", labels).stdout
     for told in (
         "No verdict: the judge m is not allowed one",
-        "position consistency        100 %",
-        "first position chosen       50 %",
-        "same when asked again       100 %",
-        "judgments unread            0",
-        "Cohen's kappa with people   0.00",
-        "corrected rate              50 %",
+        "position consistency          100 %",
+        "first position chosen         50 %",
+        "same when asked again         100 %",
+        "judgments unread              0",
+        "Cohen's kappa with people     0.00",
+        "corrected rate                50 %",
         "people base, judge candidate: 30",
     ):
         assert told in text

@@ -248,3 +248,58 @@ def test_a_budget_stops_the_judge(rag: Callable[..., Any], judge_server: Start) 
     limits = ["--input-price", 1000, "--budget", 0.15, "--concurrency", 1]
     assert "budget used up" in rag([judged_row(n) for n in range(4)], *limits, server=server).stderr
     assert len(server.requests) == 2
+
+
+def by_topic(text: str) -> list[float]:
+    """Two dimensions: archives and weather."""
+    return [float("archive" in text or "tar" in text), float("rain" in text)]
+
+
+def relevancy_judge(*questions: str, evasive: str = "no") -> Callable[[dict[str, Any]], str]:
+    written = json.dumps({"questions": [{"question": text} for text in questions], "evasive": evasive})
+
+    def answer(body: dict[str, Any]) -> str:
+        return written if "different questions" in body["messages"][0]["content"] else grounding_judge(body)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("questions", "evasive", "value"),
+    [
+        (["How do I make a tar archive?", "tar?"], "no", 1.0),
+        (["Will it rain?"], "no", 0.0),
+        (["How do I make a tar archive?", "Will it rain?"], "no", 0.5),
+        (["How do I make a tar archive?"], "yes", 0.0),
+    ],
+)
+def test_relevancy_is_the_nearness_of_the_questions_that_the_answer_answers(
+    rag: Callable[..., Any], judge_server: Start, questions: list[str], evasive: str, value: float
+) -> None:
+    server = judge_server(relevancy_judge(*questions, evasive=evasive), embed=by_topic)
+    rows = [judged_row(1, question="How is an archive made?")]
+    found = json.loads(rag(rows, "--json", "--embed-model", "e", server=server).stdout)
+    assert found["metrics"]["answer relevancy"]["estimate"] == pytest.approx(value)
+    asked = next(body for body in server.requests if "different questions" in str(body.get("messages")))
+    assert "How is an archive made?" not in str(asked["messages"])
+    assert next(body for body in server.requests if "input" in body)["model"] == "e"
+
+
+def test_embeddings_may_come_from_another_server(rag: Callable[..., Any], judge_server: Start) -> None:
+    judge = judge_server(relevancy_judge("tar?"))
+    other = judge_server(lambda body: "", embed=by_topic)
+    call = ["--json", "--embed-model", "e", "--embed-url", other.url]
+    found = json.loads(rag([judged_row(1, question="tar")], *call, server=judge).stdout)
+    assert found["metrics"]["answer relevancy"]["estimate"] == 1.0
+    assert [list(body) for body in other.requests] == [["model", "input"]]
+
+
+def test_relevancy_without_a_judge_or_without_embeddings_says_what_is_missing(
+    rag: Callable[..., Any], judge_server: Start
+) -> None:
+    assert "needs --embed-model and a judge" in rag([judged_row(1)], "--embed-model", "e").stderr
+    server = judge_server(lambda body: "" if "input" in body else relevancy_judge("tar?")(body))
+    done = rag([judged_row(1)], "--embed-model", "e", "--attempts", 1, server=server)
+    assert done.returncode == 5
+    assert "embeddings: not embeddings" in done.stderr
+    assert "answer relevancy" not in json.loads(rag([judged_row(1)], "--json", server=server).stdout)["metrics"]

@@ -120,3 +120,12 @@ def test_confidence_beside_the_scores_gives_a_risk_curve(cli: Cli, tmp_path: Pat
     assert report["risks"][0]["points"][-1] == [1.0, 0.5]
     files[1].write_text(files[1].read_text().replace('"confidence"', '"sure"', 1))
     assert [risk["system"] for risk in json.loads(cli("compare", *files, "--json").stdout)["risks"]] == ["base"]
+
+
+def test_a_report_with_opinions_is_verified_and_they_are_told_as_taken_over(
+    cli: Cli, pair: list[Path], opinions: list[object], tmp_path: Path
+) -> None:
+    cli("compare", *pair, *opinions, "--out", tmp_path / "report")
+    done = cli("verify", tmp_path / "report")
+    assert done.returncode == 0, done.stdout
+    assert "left out: judge and votes: taken over from their own sealed reports" in done.stdout

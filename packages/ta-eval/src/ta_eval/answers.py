@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ta_eval.files import sha256_of
 from ta_eval.pipe import read_lines
 from ta_eval.systems import System, read_systems
 from ta_schemas import InputError, Parent
@@ -125,7 +126,7 @@ def _from_lines(base: Path, candidate: Path) -> AnsweredPair:
         for id_, row in ours.items()
     ]
     files = {"baseline": base, "candidate": candidate}
-    digests = {side: f"sha256:{hashlib.sha256(f.read_bytes()).hexdigest()}" for side, f in files.items()}
+    digests = {side: sha256_of(file) for side, file in files.items()}
     return AnsweredPair(base.stem, candidate.stem, items, digests, dict.fromkeys(files, ""), [])
 
 

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ class Benchmark(NamedTuple):
     rows: list[Item]
     raw: bytes = b""
     """The file as it stands."""
+    own: Mapping[str, str] = scorers.NONE
+    """Scorers of the domain's own: name and place."""
 
     @property
     def categories(self) -> dict[str, int]:
@@ -33,9 +36,13 @@ class Benchmark(NamedTuple):
         return counts
 
 
-def read_benchmark(path: Path) -> Benchmark:
-    """Read and check a benchmark file. InputError: `file:line: field: reason`."""
+def read_benchmark(path: Path, *, domain: Path | None = None) -> Benchmark:
+    """Read and check a benchmark file; rows may name the `scorers` of the domain.yaml `domain`.
+
+    Raises InputError: `file:line: field: reason`.
+    """
     path = Path(path)
+    own = _scorers_of(domain)
     rows: list[Item] = []
     lines: dict[str, int] = {}
     for number, raw in read_objects(path):
@@ -44,7 +51,7 @@ def read_benchmark(path: Path) -> Benchmark:
             row = to_row(raw, Item)
         except msgspec.ValidationError as error:
             raise InputError(f"{where}: {error}") from None
-        problem = problem_of(row)
+        problem = problem_of(row, own)
         if problem:
             raise InputError(f"{where}: {problem}")
         if row.id in lines:
@@ -54,10 +61,18 @@ def read_benchmark(path: Path) -> Benchmark:
     if not rows:
         raise InputError(f"{path}: no items: expected one JSON object a line")
     raw_bytes = path.read_bytes()
-    return Benchmark(path.stem, hashlib.sha256(raw_bytes).hexdigest(), rows, raw_bytes)
+    return Benchmark(path.stem, hashlib.sha256(raw_bytes).hexdigest(), rows, raw_bytes, own)
 
 
-def problem_of(row: Item) -> str:
+def _scorers_of(domain: Path | None) -> Mapping[str, str]:
+    if domain is None:
+        return scorers.NONE
+    from ta_eval.scorers.own import read_scorers
+
+    return read_scorers(domain)
+
+
+def problem_of(row: Item, own: Mapping[str, str] = scorers.NONE) -> str:
     """What makes a row unusable (`field: reason`), or an empty string."""
     if not row.id or not row.category:
         return f"{'category' if row.id else 'id'}: is empty"
@@ -71,12 +86,20 @@ def problem_of(row: Item) -> str:
         from ta_eval.scorers.json_schema import schema_problem
 
         return schema_problem(row.schema)
+    if row.scorer in own:
+        return ""
     if ":" in row.scorer:
-        return _own_problem(row.scorer)
+        from ta_eval.scorers.own import problem_of_place
+
+        return problem_of_place(row.scorer)
     if row.scorer not in scorers.NAMES:
-        near = difflib.get_close_matches(row.scorer, scorers.NAMES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(scorers.NAMES)}"
-        return f"scorer: unknown: {row.scorer!r}: {hint}; your own is my_module:function"
+        known = [*scorers.NAMES, *own]
+        near = difflib.get_close_matches(row.scorer, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+        return (
+            f"scorer: unknown: {row.scorer!r}: {hint}; your own is my_module:function, or a name under "
+            "`scorers:` of the domain.yaml that --domain names"
+        )
     return _reference_problem(row)
 
 
@@ -94,16 +117,6 @@ def _reference_problem(row: Item) -> str:
         bad = next((text for text in row.references if chosen_number(text) is None), None)
         return f"references: no number: {bad!r}" if bad is not None else ""
     return "references: an empty one would match nothing" if not all(map(str.strip, row.references)) else ""
-
-
-def _own_problem(path: str) -> str:
-    from ta_eval.scorers.own import load_own
-
-    try:
-        load_own(path)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def _pattern_problem(pattern: str) -> str:

@@ -6,7 +6,7 @@ ta-eval compare runs/base runs/tuned --out runs/report
 """
 
 import json
-from pathlib import Path
+import os
 from typing import Annotated, Any
 
 import typer
@@ -21,13 +21,12 @@ from ta_eval import (
     cli_rag,
     cli_rank,
     cli_run,
+    cli_verify,
 )
+from ta_eval.options import Benchmark, Domain, Json
 from ta_schemas.errors import exit_with_one_line
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-
-Benchmark = Annotated[Path, typer.Argument(help="Questions, one JSON object a line, such as bench.jsonl.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.callback()
@@ -41,6 +40,7 @@ def plan(
     effect: Annotated[
         float, typer.Option(min=0.1, max=100, help="Difference in points to find: how many items does it take?")
     ] = 5.0,
+    domain: Domain = None,
     as_json: Json = False,
 ) -> None:
     """Check a benchmark and say what it can show, before any model is asked.
@@ -50,7 +50,7 @@ def plan(
     from ta_eval.benchmark import read_benchmark
     from ta_eval.stats import DISCORDANT_SHARES, minimum_detectable_effect, sample_size
 
-    items = read_benchmark(benchmark)
+    items = read_benchmark(benchmark, domain=domain)
     n = len(items.rows)
     effects = {str(share): minimum_detectable_effect(n, share) for share in DISCORDANT_SHARES}
     needed = {str(share): sample_size(effect / 100, share) for share in DISCORDANT_SHARES}
@@ -94,6 +94,7 @@ app.add_typer(cli_harness.app, name="harness")
 app.add_typer(cli_agree.app)
 app.add_typer(cli_ab.app, name="ab")
 app.add_typer(cli_compare.app)
+app.add_typer(cli_verify.app)
 app.add_typer(cli_judge.app, name="judge")
 app.add_typer(cli_rag.app)
 app.add_typer(cli_rank.app)
@@ -101,4 +102,6 @@ app.add_typer(cli_rank.app)
 
 def main() -> None:
     """Entry point of `ta-eval`."""
+    # pydantic would look for plugins in the metadata of every installed package: a tenth of a short command.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     exit_with_one_line(app)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ta_eval.options import Base, Candidate, Json
+
 if TYPE_CHECKING:
     from ta_eval.ab.bundle import Bundle
 
@@ -13,7 +15,6 @@ app = typer.Typer(no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="The folder that ab create made.")]
 KeyFile = Annotated[Path | None, typer.Option(help="Key file (<folder>.key.json unless given).")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.callback()
@@ -29,8 +30,8 @@ def about() -> None:
 
 @app.command()
 def create(
-    base: Annotated[Path, typer.Argument(help="Baseline: predictions, or JSON lines id, question, output.")],
-    candidate: Annotated[Path, typer.Argument(help="Candidate, over the same items.")],
+    base: Base,
+    candidate: Candidate,
     out: Annotated[Path, typer.Option(help="Folder to make for the raters, such as runs/ab.")],
     key: KeyFile = None,
     items: Annotated[int, typer.Option(min=1, help="Pairs to vote on, a random part of all.")] = 100,
@@ -147,7 +148,7 @@ def analyze(folder: Folder, key: KeyFile = None, as_json: Json = False) -> None:
     typer.echo(sentence(found))
     counts = ", ".join(f"{label}: {count}" for label, count in sorted(found["counts"].items()))
     typer.echo(f"votes            {found['votes']} ({counts})")
-    typer.echo(f"evidence         {found['capital']:.1f} of {found['enough']:.0f} needed")
+    typer.echo(f"evidence         {found['capital']:.3g} of {found['enough']:.0f} needed")
     typer.echo(_line("left side chosen", found["left_share"]))
     typer.echo(_line("longer wins", found["longer_wins"]))
     again = found["self_consistency"]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ta_eval.options import Json
+
 if TYPE_CHECKING:
     from ta_schemas.reports import Interval
 
@@ -19,7 +21,7 @@ def agree(
     level: Annotated[
         str, typer.Option(help="How far labels differ, for Krippendorff: nominal, ordinal or interval.")
     ] = "nominal",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Agreement, Cohen's and Fleiss' kappa and Krippendorff's alpha, with 95 % intervals.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ta_eval.options import ConfigFile, Force, Json
+
 app = typer.Typer()
 
 
@@ -30,9 +32,7 @@ def compare(
         list[Path] | None,
         typer.Option(help="Folder of ta-eval ab, analyzed, over these answers, for the report."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file with settings; options given here win.")
-    ] = None,
+    config: ConfigFile = None,
     title: Annotated[str | None, typer.Option(help="Heading of the report.")] = None,
     resamples: Annotated[int | None, typer.Option(help="Bootstrap resamples (10000 unless set).")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the bootstrap.")] = None,
@@ -43,10 +43,8 @@ def compare(
     base_digest: Annotated[
         str | None, typer.Option(help="Refuse unless the baseline answered with this model, sha256:….")
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace the artifact of another run at --out.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")] = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Compare systems on the same items: difference with interval, test, verdict; with --out a report.
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ta_eval.options import Json, KeyEnv
+
 app = typer.Typer(
     no_args_is_help=True, help="lm-evaluation-harness: generated and standard tasks, log-prob probe."
 )
@@ -15,7 +17,6 @@ Benchmark = Annotated[
 ]
 BaseUrl = Annotated[str, typer.Option(help="OpenAI-compatible server, such as http://127.0.0.1:8080/v1.")]
 Model = Annotated[str, typer.Option(help="Model name the server knows.")]
-KeyEnv = Annotated[str, typer.Option(help="Environment variable with the API key.")]
 
 
 @app.command()
@@ -62,7 +63,7 @@ def run(
     scores: Annotated[
         Path | None, typer.Option(help="File for a score row an item, such as runs/lm-eval.jsonl.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a benchmark, or standard tasks, through lm-eval on a model folder or a server.
 

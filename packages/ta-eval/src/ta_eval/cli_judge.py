@@ -6,6 +6,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ta_eval.options import (
+    Attempts,
+    Base,
+    Budget,
+    Candidate,
+    Concurrency,
+    ConfigFile,
+    DryRun,
+    Force,
+    InputPrice,
+    Json,
+    JudgeModel,
+    JudgeTokens,
+    JudgeUrl,
+    KeyEnv,
+    Out,
+    OutputPrice,
+    Temperature,
+    Timeout,
+)
+
 if TYPE_CHECKING:
     from ta_eval.judge.config import JudgeConfig
     from ta_eval.limits import Limits
@@ -13,28 +34,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-Out = Annotated[Path, typer.Option(help="Directory to write the artifact to, such as runs/judge.")]
-Url = Annotated[str, typer.Option(help="OpenAI-compatible endpoint, such as https://api.openai.com/v1.")]
-Model = Annotated[str, typer.Option(help="The judge's model name.")]
-KeyEnv = Annotated[str, typer.Option(help="Environment variable with the key (OPENAI_API_KEY unless given).")]
 Rubric = Annotated[Path | None, typer.Option(help="YAML file with a rubric, such as a domain.yaml.")]
-ConfigFile = Annotated[Path | None, typer.Option(help="YAML file with settings; options given here win.")]
 Items = Annotated[int | None, typer.Option(help="Items judged, a random part, the same every time (100).")]
-MaxTokens = Annotated[int | None, typer.Option(help="Longest judgment (1024).")]
-Temperature = Annotated[float | None, typer.Option(help="0, the default, repeats itself.")]
 Retest = Annotated[float | None, typer.Option(help="Share of the items judged a second time (0.1).")]
 MinKappa = Annotated[
     float | None, typer.Option(help="Kappa with people below which no verdict is given (0.4).")
 ]
-Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight.")]
-Attempts = Annotated[int, typer.Option(min=1, help="Tries on 429, 5xx, lost connections.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Longest wait for a judgment, seconds.")]
-InputPrice = Annotated[float, typer.Option(min=0, help="USD per million prompt tokens.")]
-OutputPrice = Annotated[float, typer.Option(min=0, help="USD per million judgment tokens.")]
-Budget = Annotated[float, typer.Option(min=0, help="Stop once this many USD are spent; 0: never.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say requests, tokens and USD; ask nothing.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the artifact of another run at --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 
 @app.callback()
@@ -48,11 +53,11 @@ def about() -> None:
 
 @app.command()
 def pairs(
-    base: Annotated[Path, typer.Argument(help="Baseline: predictions, or JSON lines id, question, output.")],
-    candidate: Annotated[Path, typer.Argument(help="Candidate, over the same items.")],
+    base: Base,
+    candidate: Candidate,
     out: Out,
-    judge_url: Url = "",
-    judge_model: Model = "",
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
     api_key_env: KeyEnv = "",
     rubric: Rubric = None,
     labels: Annotated[
@@ -60,7 +65,7 @@ def pairs(
     ] = None,
     config: ConfigFile = None,
     items: Items = None,
-    max_tokens: MaxTokens = None,
+    max_tokens: JudgeTokens = None,
     temperature: Temperature = None,
     retest_share: Retest = None,
     min_kappa: MinKappa = None,
@@ -110,8 +115,8 @@ def pairs(
 def points(
     predictions: Annotated[Path, typer.Argument(help="A predictions directory.")],
     out: Out,
-    judge_url: Url = "",
-    judge_model: Model = "",
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
     api_key_env: KeyEnv = "",
     rubric: Rubric = None,
     labels: Annotated[
@@ -120,7 +125,7 @@ def points(
     config: ConfigFile = None,
     items: Items = None,
     pass_score: Annotated[float | None, typer.Option(help="Mean grade that counts as good (4).")] = None,
-    max_tokens: MaxTokens = None,
+    max_tokens: JudgeTokens = None,
     temperature: Temperature = None,
     retest_share: Retest = None,
     min_kappa: MinKappa = None,

@@ -7,21 +7,21 @@ from typing import Annotated
 
 import typer
 
-from ta_eval.cli_judge import (
+from ta_eval.options import (
     Attempts,
     Budget,
     Concurrency,
     Force,
     InputPrice,
     Json,
+    JudgeModel,
+    JudgeTokens,
+    JudgeUrl,
     KeyEnv,
-    MaxTokens,
-    Model,
     Out,
     OutputPrice,
     Temperature,
     Timeout,
-    Url,
 )
 
 app = typer.Typer()
@@ -38,10 +38,14 @@ def rag(
     refusal: Annotated[
         str, typer.Option(help='Pattern that tells a refusal, such as "not in the documents"; turns them on.')
     ] = "",
-    judge_url: Url = "",
-    judge_model: Model = "",
+    judge_url: JudgeUrl = "",
+    judge_model: JudgeModel = "",
+    embed_url: Annotated[
+        str, typer.Option(help="Server with /embeddings, for answer relevancy; the judge's unless given.")
+    ] = "",
+    embed_model: Annotated[str, typer.Option(help="Embedding model; turns answer relevancy on.")] = "",
     api_key_env: KeyEnv = "",
-    max_tokens: MaxTokens = None,
+    max_tokens: JudgeTokens = None,
     temperature: Temperature = None,
     concurrency: Concurrency = 4,
     attempts: Attempts = 5,
@@ -56,8 +60,10 @@ def rag(
 
     Example: ta-eval rag answers.jsonl --refusal "not in the documents" --out runs/rag
 
-    With a judge, --judge-url and --judge-model, also faithfulness, context recall and context precision.
+    With a judge, --judge-url and --judge-model, also faithfulness, context recall and context precision; with
+    --embed-model answer relevancy.
     """
+    from ta_eval.http_target import HttpTarget
     from ta_eval.judge.config import JudgeConfig
     from ta_eval.judge.server import open_judge
     from ta_eval.limits import Limits
@@ -83,12 +89,25 @@ def rag(
         )
     else:
         say("no judge is set: faithfulness, context recall and context precision are left out (--judge-url)")
+    embedder = None
+    if embed_url or embed_model:
+        if server is None or not embed_model:
+            raise InputError("answer relevancy needs --embed-model and a judge (--judge-url, --judge-model)")
+        embedder = HttpTarget(
+            "embeddings",
+            embed_url or judge_url,
+            embed_model,
+            api_key_env,
+            attempts=attempts,
+            timeout_s=timeout_s,
+        )
     artifact = measure_rag(
         read_rag_rows(rows),
         out,
         options=RagOptions(tuple(k or RagOptions().cut_offs), refusal),
         config=config,
         server=server,
+        embedder=embedder,
         limits=Limits(input_price, output_price, budget),
         replace=force,
     )

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ta_eval.options import Json
+
 app = typer.Typer()
 
 
@@ -15,7 +17,7 @@ def rank(
     ] = Path("-"),
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples of the items.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Rank many systems from comparisons in pairs: Bradley-Terry strengths with 95 % intervals.
 

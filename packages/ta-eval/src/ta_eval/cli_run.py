@@ -7,17 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ta_eval.options import (
+    Attempts,
+    Benchmark,
+    Budget,
+    Concurrency,
+    ConfigFile,
+    Domain,
+    DryRun,
+    Force,
+    InputPrice,
+    Json,
+    KeyEnv,
+    Out,
+    OutputPrice,
+    Temperature,
+    Timeout,
+)
+
 if TYPE_CHECKING:
     from ta_eval.limits import Estimate
     from ta_schemas import Artifact
 
 app = typer.Typer()
-
-Benchmark = Annotated[Path, typer.Argument(help="Questions, one JSON object a line, such as bench.jsonl.")]
-Out = Annotated[Path, typer.Option(help="Directory to write the artifact to, such as runs/tuned.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace the artifact of another run at --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-ConfigFile = Annotated[Path | None, typer.Option(help="YAML file with settings; options given here win.")]
 
 
 @app.command()
@@ -28,31 +40,28 @@ def run(
     out: Out,
     name: Annotated[str, typer.Option(help="Name in reports; the model's name unless given.")] = "",
     config: ConfigFile = None,
+    domain: Domain = None,
     system_prompt: Annotated[
         str | None, typer.Option(help="Put in front of every item that has no system message.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer (256 unless set).")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0, the default, repeats itself.")] = None,
+    temperature: Temperature = None,
     on_error: Annotated[
         str | None,
         typer.Option(help="stop: seal nothing while items fail; unscored: seal and count them as unscored."),
     ] = None,
-    api_key_env: Annotated[
-        str, typer.Option(help="Environment variable with the API key (OPENAI_API_KEY if that is set).")
-    ] = "",
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight.")] = 8,
-    attempts: Annotated[int, typer.Option(min=1, help="Tries per item on 429, 5xx, lost connections.")] = 5,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Longest wait for an answer, seconds.")] = 120.0,
+    api_key_env: KeyEnv = "",
+    concurrency: Concurrency = 8,
+    attempts: Attempts = 5,
+    timeout_s: Timeout = 120.0,
     cache: Annotated[
         Path | None, typer.Option(help="File of answers shared by runs, such as runs/answers.sqlite.")
     ] = None,
-    input_price: Annotated[float, typer.Option(min=0, help="USD per million prompt tokens.")] = 0.0,
-    output_price: Annotated[float, typer.Option(min=0, help="USD per million answer tokens.")] = 0.0,
-    budget: Annotated[float, typer.Option(min=0, help="Stop once this many USD are spent; 0: never.")] = 0.0,
+    input_price: InputPrice = 0.0,
+    output_price: OutputPrice = 0.0,
+    budget: Budget = 0.0,
     deadline_s: Annotated[float, typer.Option(min=0, help="Stop after so many seconds; 0: never.")] = 0.0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how many requests, tokens and USD it takes; ask nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -79,12 +88,13 @@ def run(
         name or model, base_url, model, api_key_env, concurrency, attempts=attempts, timeout_s=timeout_s
     )
     if dry_run:
-        _print_estimate(
-            estimate_run(settings, benchmark, target, out, limits=limits, cache=cache), as_json=as_json
-        )
+        found = estimate_run(settings, benchmark, target, out, limits=limits, cache=cache, domain=domain)
+        _print_estimate(found, as_json=as_json)
         return
-    say(what_can_be_seen(read_benchmark(benchmark)))
-    artifact = evaluate(settings, benchmark, target, out, replace=force, limits=limits, cache=cache)
+    say(what_can_be_seen(read_benchmark(benchmark, domain=domain)))
+    artifact = evaluate(
+        settings, benchmark, target, out, replace=force, limits=limits, cache=cache, domain=domain
+    )
     _print_summary(artifact, as_json=as_json)
 
 
@@ -102,6 +112,7 @@ def score(
     on_missing: Annotated[
         str, typer.Option(help="stop: every item needs an answer; unscored: count those without.")
     ] = "stop",
+    domain: Domain = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -112,7 +123,7 @@ def score(
     In a pipe, a JSON line for each item: cat answers.jsonl | ta-eval score - benchmark.jsonl
     """
     from ta_eval.pipe import as_file
-    from ta_eval.predictions import score_lines, score_predictions
+    from ta_eval.saved import score_lines, score_predictions
     from ta_schemas import InputError
 
     if on_missing not in ("stop", "unscored"):
@@ -124,11 +135,13 @@ def score(
         if out is None:
             if as_json or force or name:
                 raise InputError("--name, --json and --force need --out: scores alone are JSON lines already")
-            for line in score_lines(file, items, on_missing=missing):
+            for line in score_lines(file, items, on_missing=missing, domain=domain):
                 sys.stdout.buffer.write(line)
             sys.stdout.flush()
             return
-        artifact = score_predictions(file, items, out, name=name, on_missing=missing, replace=force)
+        artifact = score_predictions(
+            file, items, out, name=name, on_missing=missing, replace=force, domain=domain
+        )
     _print_summary(artifact, as_json=as_json)
 
 

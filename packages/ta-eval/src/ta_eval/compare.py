@@ -82,7 +82,10 @@ def build_report(
         title=config.title,
         item_sets=item_sets,
         side_by_side=prompts(first, chosen),
-        notes=[note for name, members in systems.items() for note in _notes(name, members)],
+        notes=[
+            *(note for name, members in systems.items() for note in _notes(name, members)),
+            *([] if config.base_digest else _unknown_base(first)),
+        ],
         wins=wins,
         losses=losses,
         lengths=[lengths for system in first if (lengths := lengths_of(system))],
@@ -118,6 +121,26 @@ def _opinions(
             raise InputError(f"{file}: is about other answers ({strange[0][:19]}) than those compared")
         found[place].append(opinion)
     return found
+
+
+def _unknown_base(systems: Sequence[System]) -> list[str]:
+    """Said where nothing shows that the baseline is what a candidate was tuned from; see `read_systems`."""
+    base, *candidates = systems
+    target = base.config.get("target")
+    unknown = [
+        system.name
+        for system in candidates
+        if target
+        and (theirs := system.config.get("target"))
+        and theirs != target
+        and "base_digest" not in theirs
+    ]
+    if not unknown:
+        return []
+    return [
+        f"Nothing recorded shows that {base.name} is the model that {', '.join(unknown)} came from: the option "
+        "--base-digest checks the baseline against a digest."
+    ]
 
 
 def _notes(name: str, systems: Sequence[System]) -> list[str]:

@@ -14,7 +14,7 @@ OnError = Literal["stop", "unscored"]
 class Settings(BaseModel):
     """What every configuration is: frozen, without unknown keys, readable from YAML."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
     def load(cls, path: Path | None = None, **overrides: Any) -> Self:

@@ -30,14 +30,17 @@ def evaluate(
     parents: Sequence[Parent] = (),
     limits: Limits | None = None,
     cache: Path | None = None,
+    domain: Path | None = None,
 ) -> Artifact:
     """Ask, journal, score, seal. A second call with the same inputs returns the artifact without asking.
 
     `limits` may stop the run, `cache` is a file of answers to take over (at temperature 0); neither changes
-    what is sealed. Raises InputError (benchmark), ArtifactError (`out` is in the way), SetupError where items
-    failed for good or a limit was reached; then the journal stays, and the same call asks for the rest.
+    what is sealed. `domain` is a domain.yaml whose `scorers` the items may name.
+
+    Raises InputError (benchmark), ArtifactError (`out` is in the way), SetupError where items failed for good
+    or a limit was reached; then the journal stays, and the same call asks for the rest.
     """
-    items = read_benchmark(benchmark)
+    items = read_benchmark(benchmark, domain=domain)
     settings = identity(items, target.name, target=target.identity, asked=config.model_dump())
     done = sealed(out, kind="predictions", config=settings, parents=parents)
     if done is not None:
@@ -63,9 +66,10 @@ def estimate_run(
     *,
     limits: Limits,
     cache: Path | None = None,
+    domain: Path | None = None,
 ) -> Estimate:
     """What `evaluate` with the same arguments would ask, and what that costs; nothing is asked or written."""
-    questions = Questions(config, read_benchmark(benchmark), target)
+    questions = Questions(config, read_benchmark(benchmark, domain=domain), target)
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(journal_path(out))) if journal_path(out).exists() else None
         answer_cache = stack.enter_context(AnswerCache(cache)) if cache and cache.exists() else None
@@ -81,14 +85,30 @@ def estimate_run(
 
 
 def what_can_be_seen(items: Benchmark) -> str:
-    """The minimum detectable effect, said before the run: is this benchmark large enough for the question?"""
-    n = len(items.rows)
+    """The minimum detectable effect, said before the run: is this benchmark large enough for the question?
+
+    And what will have no score on this machine, while there is time to install what is missing.
+    """
+    lost, reason = without_sandbox(items)
+    n = len(items.rows) - lost
     effects = [f"{100 * minimum_detectable_effect(n, d):.1f}" for d in DISCORDANT_SHARES]
     shares = " / ".join(f"{100 * d:.0f}" for d in DISCORDANT_SHARES)
+    warning = f" {lost} more items cannot be scored here: {reason}." if lost else ""
     return (
         f"{items.name}: {n} items. Detectable difference (80 % power): {' / '.join(effects)} points "
-        f"when two systems disagree on {shares} % of the items."
+        f"when two systems disagree on {shares} % of the items.{warning}"
     )
+
+
+def without_sandbox(items: Benchmark) -> tuple[int, str]:
+    """How many items are run in a sandbox that is not there, and why it is not."""
+    run = sum(row.scorer == "command_execution" for row in items.rows)
+    if not run:
+        return 0, ""
+    from ta_eval.sandbox.bwrap import Refused, find_sandbox
+
+    sandbox = find_sandbox()
+    return (run, sandbox.reason) if isinstance(sandbox, Refused) else (0, "")
 
 
 def _refuse_failures(answers: Answers, *, on_error: str, journal: Path) -> None:

@@ -1,9 +1,16 @@
-"""Writing files that appear whole or not at all."""
+"""Files: their digest, and writing them whole or not at all."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """`sha256:…` of a file."""
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ import email.utils
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,22 +67,32 @@ class HttpTarget:
 
         asyncio.run(self._ask_all(conversations, done, max_tokens=max_tokens, temperature=temperature))
 
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Vectors of texts, by `POST {base_url}/embeddings`. SetupError where the server fails for good."""
+        import asyncio
+
+        async def once() -> Any:
+            async with self._client() as client:
+                body = {"model": self.model, "input": list(texts)}
+                return await self._insist(
+                    client, "embeddings", body, lambda content: _vectors(content, len(texts))
+                )
+
+        found = asyncio.run(once())
+        if isinstance(found, Failure):
+            raise SetupError(f"{self.identity['base_url']}: embeddings: {found.reason}: {found.message}")
+        return found  # type: ignore[no-any-return]
+
     async def _ask_all(self, conversations: Sequence[list[Message]], done: OnReplies, **settings: Any) -> None:
         import asyncio
 
-        import httpx
-
-        client = httpx.AsyncClient(
-            headers={"authorization": f"Bearer {self._api_key}"},
-            timeout=self.timeout_s,
-            limits=httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency),
-        )
+        client = self._client()
         waiting = iter(enumerate(conversations))
 
         async def worker() -> None:
             for position, messages in waiting:
-                reply = await self._ask(client, messages, **settings)
-                done({position: reply})
+                body = {"model": self.model, "messages": messages, **settings}
+                done({position: await self._insist(client, "chat/completions", body, _reply)})
 
         async with client:
             tasks = [asyncio.create_task(worker()) for _ in range(min(self.concurrency, len(conversations)))]
@@ -93,17 +103,26 @@ class HttpTarget:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, client: Any, messages: list[Message], **settings: Any) -> Reply | Failure:
-        """One question, tried up to `attempts` times."""
+    def _client(self) -> Any:
+        import httpx
+
+        return httpx.AsyncClient(
+            headers={"authorization": f"Bearer {self._api_key}"},
+            timeout=self.timeout_s,
+            limits=httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency),
+        )
+
+    async def _insist(
+        self, client: Any, page: str, body: dict[str, Any], read: Callable[[bytes], Any]
+    ) -> Any | Failure:
+        """One request, tried up to `attempts` times; what `read` makes of the answer."""
         import asyncio
 
         failure = Failure("error", "")
         for attempt in range(self.attempts):
             wait_s = min(0.5 * 2**attempt, 30.0) * random.uniform(0.8, 1.2)
-            found, retry_after = await self._try(
-                client, {"model": self.model, "messages": messages, **settings}
-            )
-            if isinstance(found, Reply):
+            found, retry_after = await self._try(client, page, body, read)
+            if not isinstance(found, Failure):
                 self._answered, self._lost = True, 0
                 return found
             failure = found
@@ -118,19 +137,21 @@ class HttpTarget:
             self._refuse_when_gone(failure.message)
         return failure
 
-    async def _try(self, client: Any, body: dict[str, Any]) -> tuple[Reply | Failure, str | None]:
+    async def _try(
+        self, client: Any, page: str, body: dict[str, Any], read: Callable[[bytes], Any]
+    ) -> tuple[Any | Failure, str | None]:
         """One request. Beside a failure stands its Retry-After; None: there is no use in trying again."""
         import httpx
 
         try:
-            response = await client.post(f"{self.base_url}/chat/completions", json=body)
+            response = await client.post(f"{self.base_url}/{page}", json=body)
         except httpx.TimeoutException:
             return Failure("timeout", f"no answer within {self.timeout_s:g} s"), ""
         except httpx.TransportError as error:
             return Failure("connection", f"connection failed: {error or type(error).__name__}"), ""
         status = response.status_code
         if status < 300:
-            return _reply(response.content), ""
+            return read(response.content), ""
         message = f"Error code: {status} - {response.text[:500]}"
         self._refuse_hopeless(status, message)
         passing = status in (408, 409, 429) or status >= 500
@@ -170,6 +191,18 @@ def _reply(content: bytes) -> Reply | Failure:
             "not a completion", f"the server sent no choices: {content[:200].decode(errors='replace')}"
         )
     return Reply(text or "", reason or "", *tokens)
+
+
+def _vectors(content: bytes, count: int) -> list[list[float]] | Failure:
+    """What an embeddings answer holds, in the order of the texts."""
+    try:
+        data = sorted(msgspec.json.decode(content)["data"], key=lambda entry: entry["index"])
+        vectors = [[float(value) for value in entry["embedding"]] for entry in data]
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        return Failure("not embeddings", f"{type(error).__name__}: {error}")
+    if len(vectors) != count or len({len(vector) for vector in vectors}) > 1:
+        return Failure("not embeddings", f"{len(vectors)} vectors for {count} texts")
+    return vectors
 
 
 def _retry_after_s(value: str, *, otherwise: float) -> float:

@@ -1,12 +1,12 @@
 """What is compared: predictions artifacts or score files over the same items, the first one the baseline."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ta_eval.files import sha256_of
 from ta_eval.pipe import read_lines
 from ta_schemas import Artifact, InputError, read_jsonl
 from ta_schemas.rows import BenchmarkRow, PredictionRow, ScoreRow
@@ -136,5 +136,4 @@ def _read_scores(file: Path) -> System:
             groups[id_] = str(row["group"])
     if not scores:
         raise InputError(f"{file}: no scores: expected JSON lines with id and score")
-    digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    return System(file.stem, file, scores, groups, [], {}, None, digest)
+    return System(file.stem, file, scores, groups, [], {}, None, sha256_of(file))

@@ -26,7 +26,7 @@ def sentence(found: dict[str, Any]) -> str:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """Name and value, a line each."""
-    return [f"{name:<28}{value}" for name, value in facts(found)]
+    return [f"{name:<30}{value}" for name, value in facts(found)]
 
 
 def facts(found: dict[str, Any]) -> list[tuple[str, str]]:

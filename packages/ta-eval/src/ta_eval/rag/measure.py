@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ta_eval.files import write_json, write_lines
+from ta_eval.http_target import HttpTarget
 from ta_eval.journal import Journal, journal_path, request_key
 from ta_eval.judge.audit import audit_answers
 from ta_eval.judge.config import JudgeConfig
@@ -15,6 +16,7 @@ from ta_eval.predictions import PRODUCER
 from ta_eval.rag import grounding
 from ta_eval.rag.citations import citations_of
 from ta_eval.rag.refusals import refusals
+from ta_eval.rag.relevancy import relevancy_messages, relevancy_schema, relevancy_values
 from ta_eval.rag.retrieval import ndcg_at, precision, recall_at, reciprocal_rank
 from ta_eval.rag.rows import RagRow
 from ta_eval.stats import win_rate
@@ -22,6 +24,7 @@ from ta_eval.target import Message
 from ta_schemas import Artifact, ArtifactWriter, sealed
 from ta_schemas.artifact import refuse_existing
 
+RELEVANCY = "answer relevancy"
 Values = dict[str, dict[str, float]]
 """Metric: row: value from 0 to 1. A row that has nothing to measure is absent."""
 
@@ -42,10 +45,12 @@ def measure_rag(
     options: RagOptions,
     config: JudgeConfig,
     server: JudgeServer | None,
+    embedder: HttpTarget | None = None,
     limits: Limits,
     replace: bool = False,
 ) -> Artifact:
-    """Measure and seal an `eval-report` with rag.json and rows.jsonl. Without a judge, no grounding.
+    """Measure and seal an `eval-report` with rag.json and rows.jsonl. Without a judge, no grounding; answer
+    relevancy also needs an `embedder`.
 
     Raises SetupError where judgments failed for good; the journal keeps the others.
     """
@@ -56,6 +61,7 @@ def measure_rag(
         "judge": {**server.identity, **config.model_dump(include={"max_tokens", "temperature"})}
         if server
         else {},
+        **({"embedder": embedder.identity} if embedder else {}),
     }
     done = sealed(out, kind="eval-report", config=settings, parents=[])
     if done is not None:
@@ -66,7 +72,7 @@ def measure_rag(
         take_over(journal, out)
         audit: dict[str, Any] = {}
         if server:
-            judged, judgments = _judge(rows, config, server, journal, limits)
+            judged, judgments = _judge(rows, config, server, embedder, journal, limits)
             values |= judged
             audit = audit_answers(judgments, limits)
         found: dict[str, Any] = {
@@ -114,16 +120,25 @@ def _citations(rows: Sequence[RagRow]) -> Values:
 
 
 def _judge(
-    rows: Sequence[RagRow], config: JudgeConfig, server: JudgeServer, journal: Journal, limits: Limits
+    rows: Sequence[RagRow],
+    config: JudgeConfig,
+    server: JudgeServer,
+    embedder: HttpTarget | None,
+    journal: Journal,
+    limits: Limits,
 ) -> tuple[Values, list[Judgment]]:
-    """Faithfulness, context recall and context precision, of the rows that have what they need."""
+    """Faithfulness, context recall, context precision and relevancy, of the rows that have what they need."""
+    by_id = {row.id: row for row in rows}
     grounded = [row for row in rows if row.contexts and row.answerable]
     asked = {
         "faithfulness": [(row, grounding.faithfulness_messages(row)) for row in grounded if row.answer.strip()],
         "context recall": [(row, grounding.recall_messages(row)) for row in grounded if row.reference],
         "context precision": [(row, grounding.precision_messages(row)) for row in grounded],
     }
-    schemas = {"context precision": grounding.contexts_schema()}
+    if embedder:
+        answered = [row for row in rows if row.answerable and row.answer.strip()]
+        asked[RELEVANCY] = [(row, relevancy_messages(row)) for row in answered]
+    schemas = {"context precision": grounding.contexts_schema(), RELEVANCY: relevancy_schema()}
     values: Values = {}
     every: list[Judgment] = []
     for metric, questions in asked.items():
@@ -138,12 +153,14 @@ def _judge(
         )
         judgments = ladder.climb({keys[row.id]: messages for row, messages in questions})
         every += judgments.values()
-        values[metric] = {}
-        for row, _ in questions:
-            answer = judgments[keys[row.id]].answer
-            value = None if answer is None else _value(metric)(answer, row)
-            if value is not None:
-                values[metric][row.id] = value
+        said = {row.id: found for row, _ in questions if (found := judgments[keys[row.id]].answer) is not None}
+        if metric == RELEVANCY and embedder:
+            values[metric] = relevancy_values(said, by_id, embedder)
+            continue
+        read = _value(metric)
+        values[metric] = {
+            id_: value for id_, found in said.items() if (value := read(found, by_id[id_])) is not None
+        }
     return values, every
 
 

@@ -30,6 +30,10 @@ OTHER_TOOLS = re.compile(
 """Tools that exist, beside those of the options table: an answer with one that is missing may be right."""
 
 
+PATIENCE = 10
+"""Times what doing nothing takes, the longest time of a command: a slow machine must not make answers wrong."""
+
+
 class Verdict(NamedTuple):
     """`equivalent` is None where nothing can be said; `reason` says why, in a few words."""
 
@@ -52,6 +56,7 @@ def compare_commands(
     time (a random name, a process number, the clock) can be compared with nothing.
     """
     untouched = execute(sandbox, ":", setup=setup, wall_s=wall_s)
+    wall_s = max(wall_s, PATIENCE * untouched.seconds)
     expected = execute(sandbox, reference, setup=setup, wall_s=wall_s)
     effect = _effect(expected, untouched)
     problem = untouched.problem or _unusable(expected, effect)
@@ -73,7 +78,7 @@ def _repeatable(sandbox: Sandbox, reference: str, setup: str, wall_s: float) -> 
     first = execute(sandbox, reference, setup=setup, wall_s=wall_s)
     again = execute.__wrapped__(sandbox, reference, setup=setup, wall_s=wall_s)
     verdict = _compare(first, again, untouched, _effect(first, untouched), reference, reference)
-    return verdict.equivalent is not False
+    return bool(again.problem) or verdict.equivalent is not False
 
 
 def _effect(done: Execution, untouched: Execution) -> str:

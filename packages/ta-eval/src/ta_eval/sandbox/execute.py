@@ -41,6 +41,8 @@ class Execution(NamedTuple):
     state: str = ""
     """Working directory, exported variables, aliases, options and background processes after it."""
     problem: str = ""
+    seconds: float = 0.0
+    """Wall time, setup included."""
 
     @property
     def first_error(self) -> str:
@@ -58,7 +60,7 @@ def execute(sandbox: Sandbox, command: str, *, setup: str = "", wall_s: float = 
         return Execution(problem="it contains a NUL byte")
     if len(command) + len(setup) > LONGEST_COMMAND:
         return Execution(problem=f"it is longer than {LONGEST_COMMAND} characters")
-    start = int(time.time()) - 1
+    start, began = int(time.time()) - 1, time.monotonic()
     untouched = int(FROZEN.timestamp() if sandbox.clock else start) - FILE_AGE_S
     with contextlib.ExitStack() as stack:
         out, err, *extra = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(6))
@@ -102,6 +104,7 @@ def execute(sandbox: Sandbox, command: str, *, setup: str = "", wall_s: float = 
             _text(_read(err)),
             read_tree(listing, archive, start=start),
             state.decode("utf-8", "replace"),
+            seconds=time.monotonic() - began,
         )
 
 

@@ -10,12 +10,13 @@
 | `token_f1`, `chrf`, `rouge_l` | 0 to 1: how much of a reference's wording the answer has |
 | `command` | 1 if the command in the answer is, normalised, one of the references |
 | `command_execution` | 1 if the command in the answer does what a reference does, run in a sandbox |
-| `my_module:function` | what your function says |
+| `my_module:function`, or a name of the domain's own | what your function says |
 
 The value is None where nothing could be said; the item is then unscored, with the reason, and never wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ta_eval.scorers.text import Score, score_exact, score_regex
@@ -31,11 +32,13 @@ NAMES = (
     *("command", "command_execution"),
 )
 
+NONE: Mapping[str, str] = MappingProxyType({})
+
 __all__ = ["GRADED", "NAMES", "VERSION", "Score", "score_answer", "what_decides"]
 
 
-def score_answer(row: BenchmarkRow, answer: str) -> Score:
-    """Score one answer with the scorer its row names."""
+def score_answer(row: BenchmarkRow, answer: str, own: Mapping[str, str] = NONE) -> Score:
+    """Score one answer with the scorer its row names; `own` holds the domain's, by name."""
     if row.scorer == "exact":
         return score_exact(answer, row.references)
     if row.scorer == "regex":
@@ -52,10 +55,10 @@ def score_answer(row: BenchmarkRow, answer: str) -> Score:
 
     if not isinstance(row, Item):
         raise TypeError(f"scorer {row.scorer!r} needs an Item: read the benchmark with read_benchmark()")
-    return _score_item(row, answer)
+    return _score_item(row, answer, own)
 
 
-def _score_item(row: "Any", answer: str) -> Score:
+def _score_item(row: "Any", answer: str, own: Mapping[str, str]) -> Score:
     """The scorers whose fields only an Item has."""
     if row.scorer == "numeric":
         from ta_eval.scorers.numeric import score_numeric
@@ -78,18 +81,18 @@ def _score_item(row: "Any", answer: str) -> Score:
         return score_command_execution(answer, row.references, row.setup or sample_home())
     from ta_eval.scorers.own import score_with_own
 
-    return score_with_own(row, answer)
+    return score_with_own(own.get(row.scorer, row.scorer), row, answer)
 
 
-def what_decides(rows: Iterable[BenchmarkRow]) -> dict[str, Any]:
+def what_decides(rows: Iterable[BenchmarkRow], own: Mapping[str, str] = NONE) -> dict[str, Any]:
     """All outside the benchmark that scores depend on: scorers' version, your own code, the sandbox."""
     names = {row.scorer for row in rows}
     found: dict[str, Any] = {"scorers": VERSION}
-    own = sorted(name for name in names if ":" in name)
-    if own:
+    yours = sorted(name for name in names if ":" in name or name in own)
+    if yours:
         from ta_eval.scorers.own import own_digest
 
-        found["own_scorers"] = {name: own_digest(name) for name in own}
+        found["own_scorers"] = {name: own_digest(own.get(name, name)) for name in yours}
     if "command_execution" in names:
         from ta_eval.sandbox.bwrap import Refused, find_sandbox
 

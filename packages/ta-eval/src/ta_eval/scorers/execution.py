@@ -13,8 +13,15 @@ from ta_eval.scorers.text import Score
 
 
 def score_command_execution(answer: str, references: Sequence[str], setup: str) -> Score:
-    """1 if the extracted command is a reference or does the same as one, run after `setup`; 0 if not."""
+    """1 if the extracted command is a reference or does the same as one, run after `setup`; 0 if not.
+
+    Without a sandbox it is None even where the text decides: an item scored for some answers only would
+    favour the system that writes what the references say.
+    """
     command = extract_command(answer)
+    sandbox = find_sandbox()
+    if isinstance(sandbox, Refused):
+        return Score(None, command, sandbox.reason)
     if not command:
         return Score(0.0, "", "no command in the answer")
     if canonical_forms(command) is None:
@@ -22,9 +29,6 @@ def score_command_execution(answer: str, references: Sequence[str], setup: str) 
     for number, reference in enumerate(references, start=1):
         if same_command(command, reference):
             return Score(1.0, command, f"equal to reference {number}")
-    sandbox = find_sandbox()
-    if isinstance(sandbox, Refused):
-        return Score(None, command, sandbox.reason)
     verdicts: list[Verdict] = []
     for number, reference in enumerate(references, start=1):
         verdicts.append(compare_commands(sandbox, reference, command, setup=setup))
