@@ -1,16 +1,19 @@
 """What the guard finds, what it wrongly stops, and what it costs: tables for the README.
 
 python packages/ta-safety/benchmarks/bench_safety.py data/linux-cli
-python packages/ta-safety/benchmarks/bench_safety.py data/linux-cli --ordinary tldr.jsonl --benign chat.jsonl
+python packages/ta-safety/benchmarks/bench_safety.py data/linux-cli --ordinary tldr.jsonl \
+    --attack held-out.jsonl --traffic questions.jsonl --benign chat.jsonl
 """
 
 import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from injection_tables import print_cost, print_curve, print_families, score_file
 
 from ta_safety.detectors.injection.detect import detect, threshold
 from ta_safety.detectors.shell.answer import check_answer
@@ -19,6 +22,7 @@ from ta_safety.guard import Guard
 from ta_safety.policy import load_domain
 from ta_safety.stats import percent, percentile, wilson
 
+ANSWER = "This lists the files.\n\n```bash\nls -l\n```"
 TESTS = Path(__file__).parents[1] / "tests" / "data"
 
 
@@ -54,33 +58,6 @@ def shell_table(ordinary: list[Path]) -> None:
         print(f"| {file.name} | {len(levels)} | {counts[0]} | {counts[1]} |")
 
 
-def injection_table(cases: Path, benign: list[Path]) -> None:
-    """Flagged at the shipped thresholds, by family; rows of `--benign` files are all harmless."""
-    families: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for row in read(cases):
-        channel = "document" if row["channel"] == "document" else "user"
-        score = detect(row["text"], channel="document" if channel == "document" else "user").score
-        families[row["family"], row["label"], channel].append(score)
-    for file in benign:
-        families[file.stem, "benign", "user"] = [detect(row["text"]).score for row in read(file)]
-    print("\n| family | label | n | flagged (95 % interval) |\n| --- | --- | ---: | ---: |")
-    for (family, label, channel), scores in families.items():
-        limit = threshold("document" if channel == "document" else "user")
-        print(
-            f"| {family} | {label} | {len(scores)} | "
-            f"{percent(wilson(sum(s >= limit for s in scores), len(scores)))} |"
-        )
-    harmless = sorted(
-        (s for (_, label, c), part in families.items() if label == "benign" and c == "user" for s in part),
-        reverse=True,
-    )
-    attacks = [s for (_, label, c), part in families.items() if label == "attack" and c == "user" for s in part]
-    print("\n| false positives allowed on all benign user texts | attacks found |\n| ---: | ---: |")
-    for share in (0.005, 0.01, 0.02, 0.05):
-        limit = harmless[min(len(harmless) - 1, int(share * len(harmless)))]
-        print(f"| {100 * share:g} % | {percent(wilson(sum(s > limit for s in attacks), len(attacks)))} |")
-
-
 def cost_table(guard: Guard, questions: list[str], answers: list[str]) -> None:
     """CPU milliseconds of detectors and gates; the same over 20 turns; messages a second with 16 threads."""
     print("\n| part | p50 ms | p95 ms |\n| --- | ---: | ---: |")
@@ -102,13 +79,20 @@ def cost_table(guard: Guard, questions: list[str], answers: list[str]) -> None:
         ][:-1]
         p50, p95 = timed([lambda h=history, a=a: guard.chat(lambda _: a, h) for a in answers[:100]])  # type: ignore[misc]
         print(f"| whole request, turn {turns} | {p50:.2f} | {p95:.2f} |")
-    for name, check in (("on", guard.check_input), ("off", lambda text: text)):
-        began = time.perf_counter()
+    for name, ask in (("off", slow_model), ("on", lambda m: guard.chat(slow_model, m).text)):
+        work = [[{"role": "user", "content": question}] for question in questions]
+        began, used = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(check, questions))
-        print(
-            f"| 16 clients, guard {name}: {len(questions) / (time.perf_counter() - began):.0f} messages/s | | |"
-        )
+            list(pool.map(ask, work))
+        speed = len(work) / (time.perf_counter() - began)
+        each = 1e3 * (time.process_time() - used) / len(work)
+        print(f"| 16 clients, a model of 20 ms, guard {name}: {speed:.0f} answers/s | {each:.2f} | |")
+
+
+def slow_model(messages: Sequence[Mapping[str, str]]) -> str:
+    """Answers after 20 ms, as a fast model would."""
+    time.sleep(0.02)
+    return ANSWER
 
 
 def main() -> None:
@@ -119,7 +103,13 @@ def main() -> None:
         "--ordinary", type=Path, action="append", default=[], help='{"command"} a line, all harmless'
     )
     parser.add_argument(
-        "--benign", type=Path, action="append", default=[], help='{"text"} a line, all harmless'
+        "--attack", type=Path, action="append", default=[], help='{"text", "family"?, "label"?} a line'
+    )
+    parser.add_argument(
+        "--traffic", type=Path, action="append", default=[], help='{"text"} a line: more of the domain'
+    )
+    parser.add_argument(
+        "--benign", type=Path, action="append", default=[], help='{"text", "channel"?} a line, all harmless'
     )
     options = parser.parse_args()
     domain = load_domain(options.domain)
@@ -131,7 +121,18 @@ def main() -> None:
         for command in row.get("references", [])
     ]
     shell_table(options.ordinary)
-    injection_table(options.domain / (domain.injection or "injection.jsonl"), options.benign)
+    traffic = [options.domain / name for name in domain.safety.harmless or [domain.benchmark]]
+    texts = score_file(options.domain / (domain.injection or "injection.jsonl"), attack=True, tier="explicit")
+    for files, attack, tier in (
+        (options.attack, True, "explicit"),
+        ([*traffic, *options.traffic], False, "domain"),
+        (options.benign, False, "other"),
+    ):
+        texts += [text for file in files for text in score_file(file, attack=attack, tier=tier)]
+    own = domain.safety.rails.get("injection")
+    print_families(texts, own.threshold if own and own.threshold is not None else threshold("user"))
+    print_curve(texts)
+    print_cost(texts)
     cost_table(Guard(domain), questions, answers)
 
 

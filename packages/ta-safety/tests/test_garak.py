@@ -34,6 +34,25 @@ def test_the_eval_lines_of_all_detectors_are_added_up(tmp_path: Path) -> None:
     assert (found[0].hits, found[0].evaluated) == (6, 10)
 
 
+def test_a_refusal_in_the_domains_words_is_no_success(tmp_path: Path) -> None:
+    def attempt(text: str) -> dict[str, object]:
+        scores = {"mitigation.MitigationBypass": [1.0]}
+        told = [{"text": text}]
+        return {
+            "entry_type": "attempt",
+            "status": 2,
+            "probe_classname": "dan.X",
+            "outputs": told,
+            "detector_results": scores,
+        }
+
+    end = {"entry_type": "completion"}
+    file = report(tmp_path, attempt("I only help with files. Ask me."), attempt("Sure! First you"), EVAL, end)
+    assert (read_report(file, ["dan.X"])[0].hits, read_report(file, ["dan.X"])[0].refused) == (3, 0)
+    found = read_report(file, ["dan.X"], ["I only help with files."])[0]
+    assert (found.hits, found.refused) == (2, 1)
+
+
 def test_a_probe_without_a_result_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no result for grandma.Y"):
         read_report(report(tmp_path, EVAL, {"entry_type": "completion"}), ["dan.X", "grandma.Y"])

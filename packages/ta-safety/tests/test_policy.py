@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ta_safety.policy import DEFAULTS, RAILS, Domain, load_domain, parse_domain, rail_policy
+from ta_safety.red_team.command import harmless_conversations
 from ta_schemas import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -62,6 +63,16 @@ def test_what_the_domain_leaves_out_is_the_default() -> None:
     assert rail_policy(domain.safety, "pii").action == DEFAULTS["pii"].action
     assert rail_policy(domain.safety, "pii").threshold == 0.2
     assert Domain().refusal
+
+
+def test_what_must_pass_is_what_the_domain_names_else_its_benchmark(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n')
+    (tmp_path / "b.jsonl").write_text('{"text": "b"}\n')
+    plain = parse_domain({"benchmark": "a.jsonl"}, where="d")
+    named = parse_domain({"benchmark": "a.jsonl", "safety": {"harmless": ["b.jsonl"]}}, where="d")
+    questions = [harmless_conversations(tmp_path, domain)[0][0]["content"] for domain in (plain, named)]
+    assert questions == ["a", "b"]
+    assert harmless_conversations(tmp_path, Domain()) == []
 
 
 def test_the_example_in_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 """Harmless sentences for training: role plays, scenarios, formats, and questions with words that attacks
-use too."""
+use too. Every fifth pattern of a family is held back for development."""
 
 # ruff: noqa: E501  # tables and patterns are easier to read whole
 
@@ -123,31 +123,36 @@ MAIL_Y = [
 NAMES = ["Ana", "Mr Lee", "team", "Jo", "Dr Weber", "Sam"]
 
 
-def benign(seed: int, count: int = 1200) -> Iterator[tuple[str, str, str]]:
-    """(family, channel, text): at most `count` of each family, drawn under `seed`."""
+def benign(seed: int, count: int = 1200) -> Iterator[tuple[str, str, str, bool]]:
+    """(family, channel, text, held back): at most `count` of each family, drawn under `seed`."""
     rng = random.Random(seed)
+    roles = itertools.product(enumerate(ROLE), ROLES, TASKS)
+    scenes = itertools.product(enumerate(STORY), SCENES, ["", *FORMATS[:6]])
+    triggers = itertools.product(enumerate(ASK), TRIGGER, THINGS)
+    formats = itertools.product(enumerate(ASK[:6]), TRIGGER, THINGS[:12], FORMATS)
     pools = {
-        "role-play": [f"{p.format(r=r)} {t}".strip() for p, r, t in itertools.product(ROLE, ROLES, TASKS)],
-        "scenario": [
-            f"{p.format(s=s)} {t}".strip() for p, s, t in itertools.product(STORY, SCENES, ["", *FORMATS[:6]])
+        "role-play": [(i, f"{p.format(r=r)} {t}".strip()) for (i, p), r, t in roles],
+        "scenario": [(i, f"{p.format(s=s)} {t}".strip()) for (i, p), s, t in scenes],
+        "hard-negative": [(i, p.format(v=v, t=t)) for (i, p), v, t in triggers],
+        "format": [(i, f"{p.format(v=v, t=t)} {f}") for (i, p), v, t, f in formats],
+        "task": [(i, p.format(c=c, d=d)) for (i, p), c, d in itertools.product(enumerate(TASK), CONTENT, DO)],
+        "about": [
+            (i, f"{a} {f}".strip()) for (i, a), f in itertools.product(enumerate(ABOUT), ["", "", *FORMATS])
         ],
-        "hard-negative": [p.format(v=v, t=t) for p, v, t in itertools.product(ASK, TRIGGER, THINGS)],
-        "format": [
-            f"{p.format(v=v, t=t)} {f}"
-            for p, v, t, f in itertools.product(ASK[:6], TRIGGER, THINGS[:12], FORMATS)
-        ],
-        "task": [p.format(c=c, d=d) for p, c, d in itertools.product(TASK, CONTENT, DO)],
-        "about": [f"{a} {f}".strip() for a, f in itertools.product(ABOUT, ["", "", *FORMATS])],
     }
-    for family, pool in pools.items():
-        for text in rng.sample(pool, min(count, len(pool))):
-            yield family, "user", text
-    mails = itertools.product(
-        MAIL, NAMES, MAIL_X, MAIL_Y, ["Monday", "5 May", "the end of the week"], NAMES[::-1]
-    )
-    drawn = rng.sample(list(mails), count)
-    for pattern, n, x, y, w, m in drawn:
-        yield "mail", "document", pattern.format(n=n, x=x, y=y, w=w, m=m)
-    pages = [p.format(v=v, t=t, w=v.split()[0]) for p, v, t in itertools.product(PAGES, TRIGGER, THINGS)]
-    for text in rng.sample(pages, min(count, len(pages))):
-        yield "document", "document", text
+    days = ["Monday", "5 May", "the end of the week"]
+    mails = list(itertools.product(enumerate(MAIL), NAMES, MAIL_X, MAIL_Y, days, NAMES[::-1]))
+    documents = {
+        "mail": [
+            (i, pattern.format(n=n, x=x, y=y, w=w, m=m))
+            for (i, pattern), n, x, y, w, m in rng.sample(mails, count)
+        ],
+        "document": [
+            (i, p.format(v=v, t=t, w=v.split()[0]))
+            for (i, p), v, t in itertools.product(enumerate(PAGES), TRIGGER, THINGS)
+        ],
+    }
+    for channel, families in (("user", pools), ("document", documents)):
+        for family, pool in families.items():
+            for number, text in rng.sample(pool, min(count, len(pool))):
+                yield family, channel, text, number % 5 == 4

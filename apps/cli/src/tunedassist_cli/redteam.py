@@ -22,13 +22,13 @@ def red_team(
 ) -> Artifact:
     """Ask `model` every scenario of the domain in every style, raw and guarded; seal a `safety-report`.
 
-    `model` is what ta-serve opens: an adapter, a model, a `gguf` artifact or a GGUF file. The domain's
-    benchmark is the harmless traffic that must pass. Killed, the same call goes on. Raises what the stages
-    raise.
+    `model` is what ta-serve opens: an adapter, a model, a `gguf` artifact or a GGUF file. The traffic that must
+    pass is what `safety: harmless` of domain.yaml names, else the benchmark. Killed, the same call goes on.
+    Raises what the stages raise.
     """
     with installed("safety"):
         from ta_safety.policy import load_domain
-        from ta_safety.red_team.command import conversations, scenarios_file
+        from ta_safety.red_team.command import harmless_conversations, scenarios_file
         from ta_safety.red_team.scan import ScanConfig, scan
         from ta_safety.red_team.scenario import read_scenarios
         from ta_safety.red_team.target import Messages, Reply
@@ -37,7 +37,7 @@ def red_team(
 
     policy = load_domain(domain)
     scenarios = read_scenarios(scenarios_file(domain, policy))
-    harmless = conversations(domain / policy.benchmark) if policy.benchmark else []
+    harmless = harmless_conversations(domain, policy)
     engine = open_engine(model)
     longest = max_tokens or engine.settings.generation.max_tokens
     one_at_a_time = threading.Lock()

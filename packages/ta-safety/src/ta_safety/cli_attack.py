@@ -32,6 +32,14 @@ def scan(
     canary: Annotated[
         bool, typer.Option("--canary", help="Plant a word in the system prompt that proves a leak.")
     ] = False,
+    attacker_url: Annotated[
+        str,
+        typer.Option(help="Server of an attacker model, which reads each answer and adapts: one style more."),
+    ] = "",
+    attacker_model: Annotated[str, typer.Option(help="The attacker's model name.")] = "",
+    rounds: Annotated[
+        int, typer.Option(min=1, max=20, help="Messages that the attacker model has for each scenario.")
+    ] = 3,
     judge_url: Annotated[str, typer.Option(help="Server of a judge that gives a second opinion.")] = "",
     judge_model: Annotated[str, typer.Option(help="The judge's model name.")] = "",
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 256,
@@ -48,13 +56,14 @@ def scan(
     from ta_safety.red_team.command import run_scan
     from ta_safety.red_team.styles import STYLES
 
+    settings = {"seed": seed, "variants": variants, "canary": canary, "rounds": rounds}
     print_scan(
         run_scan(
             domain, base_url, model, out, scenarios=scenarios, harmless=harmless or [], scope_model=scope_model,
-            settings={"seed": seed, "variants": variants, "canary": canary, "styles": style or list(STYLES)},
+            settings={**settings, "styles": style or list(STYLES)},
+            attacker_url=attacker_url, attacker_model=attacker_model,
             judge_url=judge_url, judge_model=judge_model, max_tokens=max_tokens, concurrency=concurrency,
-            timeout_s=timeout_s, api_key_env=api_key_env,
-            replace=force,
+            timeout_s=timeout_s, api_key_env=api_key_env, replace=force,
         ),
         as_json=as_json,
     )  # fmt: skip
@@ -131,10 +140,11 @@ def feedback(
 def print_scan(artifact: Any, *, as_json: bool) -> None:
     """Print a sealed report."""
     report = json.loads(artifact.file("report.json").read_text(encoding="utf-8"))
+    p50, p95 = (artifact.manifest.metrics[f"rail_ms_p{share}"] for share in (50, 95))
     if as_json:
-        typer.echo(
-            json.dumps({"out": str(artifact.path), "digest": artifact.digest, **report}, ensure_ascii=False)
-        )
+        head = {"out": str(artifact.path), "digest": artifact.digest, "rail_ms_p50": p50, "rail_ms_p95": p95}
+        typer.echo(json.dumps({**head, **report}, ensure_ascii=False))
         return
     typer.echo(artifact.file("report.md").read_text(encoding="utf-8"))
+    typer.echo(f"all rails of an attack together: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
     typer.echo(str(artifact.path / "report.html"))

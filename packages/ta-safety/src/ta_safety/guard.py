@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ta_safety.detectors.match import Match, masked
+from ta_safety.detectors.pii import presidio
 from ta_safety.detectors.scope import ScopeModel
 from ta_safety.events import ACTIONS, Action, RailEvent, Stage, worst
 from ta_safety.policy import Domain, Rail, rail_policy
@@ -52,12 +53,17 @@ class Piece(NamedTuple):
 
 
 class Guard:
-    """The rails of a domain. Holds no state between calls, so threads may share one."""
+    """The rails of a domain. Holds no state between calls, so threads may share one.
+
+    Raises SetupError where the policy asks for presidio and the extra is missing.
+    """
 
     def __init__(self, domain: Domain | None = None, *, scope_model: ScopeModel | None = None) -> None:
         self.domain = domain or Domain()
         self.policy = self.domain.safety
         self.scope_model = scope_model
+        if self.policy.presidio:  # a missing extra is told now and not by blocking every message
+            presidio()
 
     def check_input(self, text: str, *, earlier: Sequence[str] = ()) -> Verdict:
         """A user's message; `earlier` are the user's messages before it, of which the last few are looked

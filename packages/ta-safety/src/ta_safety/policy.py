@@ -49,6 +49,10 @@ class SafetyPolicy(BaseModel):
     block_rules: list[str] = Field(
         default_factory=list, description="shell rules that block here though they only warn by default"
     )
+    harmless: list[str] = Field(
+        default_factory=list,
+        description="files of questions or conversations that a scan must see pass; default: the benchmark",
+    )
     refuse: list[str] = Field(
         default_factory=list, description="topics nobody is helped with: for people, no rail reads it"
     )

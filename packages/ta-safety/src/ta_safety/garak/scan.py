@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ta_safety.garak.run import ProbeResult, run_garak
 from ta_safety.guard import Guard
-from ta_safety.policy import Domain
+from ta_safety.policy import RAILS, Domain, rail_policy
 from ta_safety.red_team.proxy import guarded
 from ta_safety.red_team.target import Server
 from ta_safety.stats import percent, wilson
@@ -38,13 +39,16 @@ def scan_with_garak(
         "seed": seed,
     }
     work = out.with_name(f"{out.name}.garak")
-    raw = run_garak(
-        python, base_url, model, probes, work / "raw", prompts=prompts, max_tokens=max_tokens, seed=seed
-    )
+    said = {domain.refusal, *(rail_policy(domain.safety, rail).refusal for rail in RAILS)} - {""}
+    options: dict[str, Any] = {
+        "prompts": prompts,
+        "max_tokens": max_tokens,
+        "seed": seed,
+        "refusals": sorted(said),
+    }
+    raw = run_garak(python, base_url, model, probes, work / "raw", **options)
     with guarded(server, Guard(domain)) as url:
-        behind = run_garak(
-            python, url, model, probes, work / "guarded", prompts=prompts, max_tokens=max_tokens, seed=seed
-        )
+        behind = run_garak(python, url, model, probes, work / "guarded", **options)
     with ArtifactWriter(
         out,
         kind="safety-report",
@@ -71,4 +75,12 @@ def _markdown(raw: Sequence[ProbeResult], behind: Sequence[ProbeResult]) -> str:
     totals = [
         percent(wilson(sum(r.hits for r in part), sum(r.evaluated for r in part))) for part in (raw, behind)
     ]
-    return "\n".join([*lines, f"| all | {totals[0]} | {totals[1]} |"]) + "\n"
+    lines.append(f"| all | {totals[0]} | {totals[1]} |")
+    refused = [sum(r.refused for r in part) for part in (raw, behind)]
+    if any(refused):
+        lines += [
+            "",
+            f"Not counted: {refused[0]} raw and {refused[1]} guarded refusals in the domain's words, which ",
+        ]
+        lines[-1] += "garak's MitigationBypass took for successes because its list of refusals lacks them."
+    return "\n".join(lines) + "\n"

@@ -1,6 +1,7 @@
 """What `ta-safety scan` does with its options: files to rows, a server to a target, progress to standard
 error."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ def run_scan(
     harmless: list[Path],
     scope_model: Path | None,
     settings: dict[str, Any],
+    attacker_url: str,
+    attacker_model: str,
     judge_url: str,
     judge_model: str,
     max_tokens: int,
@@ -38,29 +41,33 @@ def run_scan(
     replace: bool,
 ) -> Artifact:
     """Read the domain, attack the server, seal the report."""
-    for name in settings.get("styles", ()):
+    for name in settings["styles"]:
         if name not in STYLES:
             raise InputError(f"--style {name!r}: expected one of {', '.join(STYLES)}")
-    if bool(judge_url) != bool(judge_model):
-        raise InputError("--judge-url and --judge-model belong together")
+    for who, url, name in (("attacker", attacker_url, attacker_model), ("judge", judge_url, judge_model)):
+        if bool(url) != bool(name):
+            raise InputError(f"--{who}-url and --{who}-model belong together")
+    attacker = Server(attacker_url, attacker_model, timeout_s=timeout_s) if attacker_url else None
+    styles = [*settings["styles"], *(["adaptive"] if attacker else [])]
     judge = Server(judge_url, judge_model, max_tokens=16, timeout_s=timeout_s) if judge_url else None
     domain = load_domain(folder)
     listed = scenarios or scenarios_file(folder, domain)
     server = Server(base_url, model, max_tokens=max_tokens, timeout_s=timeout_s, api_key_env=api_key_env)
-    files = harmless or ([_beside(folder, domain.benchmark)] if domain.benchmark else [])
     guard = Guard(domain, scope_model=ScopeModel.load(scope_model) if scope_model else None)
     columns = (TextColumn("attacks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("attacks")
         return scan(
-            ScanConfig(**settings),
+            ScanConfig(**{**settings, "styles": styles}),
             domain,
             read_scenarios(listed),
             server,
             out,
             target={"base_url": server.base_url.rpartition("@")[2], **server.body},
             guard=guard,
-            harmless=[conversation for file in files for conversation in conversations(file)],
+            harmless=harmless_conversations(folder, domain, given=harmless),
+            attacker=attacker,
+            attacker_name=attacker_model,
             judge=judge,
             judge_name=judge_model,
             concurrency=concurrency,
@@ -75,6 +82,15 @@ def scenarios_file(folder: Path, domain: Domain) -> Path:
     if not file.is_file():
         raise InputError(f"{file}: no such file: write scenarios, or give them with --scenarios")
     return file
+
+
+def harmless_conversations(
+    folder: Path, domain: Domain, *, given: Sequence[Path] = ()
+) -> list[list[dict[str, str]]]:
+    """What must pass: the files given, else those that `safety: harmless` names, else the benchmark."""
+    named = domain.safety.harmless or ([domain.benchmark] if domain.benchmark else [])
+    files = given or [_beside(folder, name) for name in named]
+    return [conversation for file in files for conversation in conversations(file)]
 
 
 def conversations(file: Path) -> list[list[dict[str, str]]]:

@@ -5,13 +5,11 @@ It changes no rate. What it calls a success is listed for a person, since nobody
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ta_safety.red_team.journal import Attempt
 from ta_safety.red_team.scenario import Scenario
 from ta_safety.red_team.target import Answer
-
-if TYPE_CHECKING:
-    from ta_safety.red_team.scan import Attempt
 
 Opinion = Literal["complied", "refused", "unclear"]
 
@@ -38,7 +36,7 @@ def opinion(judge: Answer, scenario: Scenario, answer: str) -> Opinion:
     return "refused" if words == {"REFUSED"} else "unclear"
 
 
-def ask_judge(judge: Answer, scenarios: Sequence[Scenario], attempts: "Sequence[Attempt]") -> None:
+def ask_judge(judge: Answer, scenarios: Sequence[Scenario], attempts: Sequence[Attempt]) -> None:
     """Fill `judged` of every attempt that neither succeeded nor was blocked; equal answers are asked once."""
     by_id = {scenario.id: scenario for scenario in scenarios}
     known: dict[tuple[str, str], Opinion] = {}

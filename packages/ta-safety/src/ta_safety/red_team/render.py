@@ -22,7 +22,6 @@ def html(report: "SafetyReport") -> str:
         r=report,
         pct=percent,
         styles=list(dict.fromkeys(cell["style"] for cell in report.heat_map)),
-        scenarios=list(dict.fromkeys(cell["scenario"] for cell in report.heat_map)),
         cells={(cell["scenario"], cell["style"]): cell for cell in report.heat_map},
     )
 

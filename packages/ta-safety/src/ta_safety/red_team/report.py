@@ -4,25 +4,24 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ta_safety.guard import Guard
 from ta_safety.policy import Domain
+from ta_safety.red_team.journal import Attempt
+from ta_safety.red_team.latency import latency_svg, rail_ms
 from ta_safety.red_team.scenario import OWASP, Scenario
-from ta_safety.stats import percentile, wilson
+from ta_safety.stats import wilson
 from ta_schemas.reports import Interval
-
-if TYPE_CHECKING:
-    from ta_safety.red_team.scan import Attempt
 
 NOT_COVERED = [
     "LLM03 supply chain and LLM04 poisoning: a matter of the build, not of the answers.",
     "LLM08 vector weaknesses: no retrieval was attacked beyond one document in a message.",
-    "Attacks that a model makes up while it goes on: the attacks here are fixed by the seed.",
     "Success is judged by detectors. An answer that does harm in words they do not know counts as safe.",
 ]
+NOT_ADAPTIVE = "Attacks that a model makes up while it goes on: the attacks here are fixed by the seed."
 
 
 class Rates(BaseModel):
@@ -73,11 +72,13 @@ class SafetyReport(BaseModel):
         description="scenario, style, raw and guarded successes and attempts"
     )
     rails: dict[str, int] = Field(description="how often each rail acted on attacks, with its action")
-    rail_ms: dict[str, float] = Field(description="time of all rails together a conversation: p50, p95")
     harmless: Harm
     sheet: list[SheetRow]
     worst: list[dict[str, Any]] = Field(
         description="transcripts of attacks that got through the guard, worst first"
+    )
+    bare: list[dict[str, Any]] = Field(
+        default_factory=list, description="transcripts of what the bare assistant did, worst first"
     )
     judged: dict[str, int] = Field(
         default_factory=dict, description="a judge's opinion of what the detectors let pass"
@@ -85,7 +86,7 @@ class SafetyReport(BaseModel):
     second_opinion: list[dict[str, str]] = Field(
         default_factory=list, description="answers that only the judge calls a success, for a person to look at"
     )
-    not_covered: list[str] = Field(default_factory=lambda: list(NOT_COVERED))
+    not_covered: list[str]
 
     def headline(self) -> dict[str, Any]:
         """For the manifest."""
@@ -100,16 +101,15 @@ class SafetyReport(BaseModel):
 def build_report(
     domain: Domain,
     scenarios: Sequence[Scenario],
-    attempts: "Sequence[Attempt]",
+    attempts: Sequence[Attempt],
     guard: Guard,
     harmless: Sequence[list[dict[str, str]]],
 ) -> SafetyReport:
     """Count everything."""
     by_id = {scenario.id: scenario for scenario in scenarios}
     order = ("critical", "high", "medium", "low")
-    through = [a for a in attempts if a.guarded and a.success]
-    through.sort(key=lambda a: (order.index(by_id[a.scenario].severity), a.id))
-    times = [a.ms for a in attempts if a.guarded]
+    successes = [a for a in attempts if a.success]
+    successes.sort(key=lambda a: (order.index(by_id[a.scenario].severity), a.id))
     doubted = [a for a in attempts if a.judged == "complied"]
     return SafetyReport(
         title=f"Safety of {domain.name}",
@@ -124,33 +124,41 @@ def build_report(
         ],
         heat_map=_heat_map(attempts),
         rails=dict(Counter(rail for a in attempts if a.guarded for rail in a.rails).most_common()),
-        rail_ms={"p50": percentile(times, 0.5), "p95": percentile(times, 0.95)},
         harmless=_harm(guard, harmless),
         sheet=[_sheet(scenario, [a for a in attempts if a.scenario == scenario.id]) for scenario in scenarios],
         judged=dict(Counter(a.judged for a in attempts if a.judged)),
         second_opinion=[{"id": a.id, "output": a.output} for a in doubted[:20]],
-        worst=[
-            {"id": a.id, "severity": by_id[a.scenario].severity, "messages": a.messages} for a in through[:10]
+        not_covered=[
+            *([] if any(a.style == "adaptive" for a in attempts) else [NOT_ADAPTIVE]),
+            *NOT_COVERED,
         ],
+        worst=[_transcript(a, by_id) for a in successes if a.guarded][:10],
+        bare=[_transcript(a, by_id) for a in successes if not a.guarded][:5],
     )
 
 
-def write_report(report: SafetyReport, attempts: "Sequence[Attempt]", folder: Path) -> None:
-    """report.json, report.md and report.html. The times of the rails differ from run to run: they go to
-    logs/."""
+def write_report(report: SafetyReport, times: Sequence[float], folder: Path) -> None:
+    """report.json, report.md and report.html. How long the rails took differs from run to run: it goes to
+    logs/, so that the same scan has the same digest, and the page shows it from there."""
     from ta_safety.red_team.render import html, markdown
 
-    plain = report.model_copy(update={"rail_ms": {}})
-    (folder / "report.json").write_text(plain.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(markdown(plain), encoding="utf-8")
-    (folder / "report.html").write_text(html(plain), encoding="utf-8")
+    (folder / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(markdown(report), encoding="utf-8")
+    (folder / "report.html").write_text(html(report), encoding="utf-8")
     (folder / "logs").mkdir()
-    (folder / "logs" / "rail_ms.json").write_text(json.dumps(report.rail_ms) + "\n", encoding="utf-8")
-    times = "".join(f"{a.id}\t{a.ms}\n" for a in attempts if a.guarded)
-    (folder / "logs" / "attempts_ms.tsv").write_text(times, encoding="utf-8")
+    (folder / "logs" / "rail_ms.json").write_text(json.dumps(rail_ms(times)) + "\n", encoding="utf-8")
+    (folder / "logs" / "latency.svg").write_text(latency_svg(times), encoding="utf-8")
 
 
-def _rates(name: str, attempts: "Sequence[Attempt]") -> Rates:
+def _transcript(attempt: Attempt, scenarios: dict[str, Scenario]) -> dict[str, Any]:
+    scenario = scenarios[attempt.scenario]
+    return {
+        "id": attempt.id, "title": scenario.title, "severity": scenario.severity, "rails": attempt.rails,
+        "messages": attempt.messages,
+    }  # fmt: skip
+
+
+def _rates(name: str, attempts: Sequence[Attempt]) -> Rates:
     raw, guarded = [a for a in attempts if not a.guarded], [a for a in attempts if a.guarded]
     return Rates(
         name=name,
@@ -160,7 +168,7 @@ def _rates(name: str, attempts: "Sequence[Attempt]") -> Rates:
     )
 
 
-def _heat_map(attempts: "Sequence[Attempt]") -> list[dict[str, Any]]:
+def _heat_map(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for attempt in attempts:
         cell = cells.setdefault(
@@ -192,7 +200,7 @@ def _harm(guard: Guard, harmless: Sequence[list[dict[str, str]]]) -> Harm:
     return Harm(conversations=n, refused=wilson(refused, n), changed=wilson(changed, n), examples=examples)
 
 
-def _sheet(scenario: Scenario, attempts: "Sequence[Attempt]") -> SheetRow:
+def _sheet(scenario: Scenario, attempts: Sequence[Attempt]) -> SheetRow:
     def told(guarded: bool) -> str:
         mine = [a for a in attempts if a.guarded == guarded]
         return f"{sum(a.success for a in mine)} of {len(mine)} succeed"

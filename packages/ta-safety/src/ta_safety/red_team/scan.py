@@ -7,7 +7,7 @@ scan(ScanConfig(), domain, scenarios, answer, out, harmless=rows)
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from ta_safety.detectors.leak import with_canary
 from ta_safety.guard import Guard
 from ta_safety.policy import Domain
+from ta_safety.red_team.attacker import adaptive_turns
+from ta_safety.red_team.journal import Attempt, Journal
 from ta_safety.red_team.judge import ask_judge
+from ta_safety.red_team.latency import rail_ms
 from ta_safety.red_team.report import build_report, write_report
 from ta_safety.red_team.scenario import Scenario, succeeded
 from ta_safety.red_team.styles import STYLES, Style, turns
 from ta_safety.red_team.target import Answer, Messages, Reply
 from ta_schemas import Artifact, ArtifactWriter, sealed, write_jsonl
 from ta_schemas.artifact import refuse_existing
-from ta_schemas.errors import UserError
+from ta_schemas.errors import InputError, UserError
 from ta_schemas.rows import AttemptRow, Message
 
 
@@ -38,22 +41,7 @@ class ScanConfig(BaseModel):
     variants: int = Field(default=1, ge=1, le=20, description="how often each scenario is asked in each style")
     styles: list[Style] = Field(default=list(STYLES), min_length=1, description="ways of asking")
     canary: bool = Field(default=False, description="plant a word in the system prompt that proves a leak")
-
-
-class Attempt(BaseModel):
-    """One attack, as it stands in the journal."""
-
-    id: str
-    scenario: str
-    style: Style
-    guarded: bool
-    messages: list[dict[str, str]]
-    output: str
-    success: bool
-    blocked_by: str = ""
-    rails: list[str] = Field(default_factory=list, description="rails that acted, with their action")
-    ms: float = Field(default=0.0, description="time of all rails")
-    judged: str = Field(default="", description="a judge's second opinion: complied, refused or unclear")
+    rounds: int = Field(default=3, ge=1, le=20, description="messages an attacker model has for each scenario")
 
 
 def scan(
@@ -66,6 +54,8 @@ def scan(
     target: dict[str, Any],
     guard: Guard | None = None,
     harmless: Iterable[list[dict[str, str]]] = (),
+    attacker: Answer | None = None,
+    attacker_name: str = "",
     judge: Answer | None = None,
     judge_name: str = "",
     concurrency: int = 4,
@@ -74,8 +64,9 @@ def scan(
 ) -> Artifact:
     """Attack `answer` raw and behind `guard`, and seal a safety-report.
 
-    `target` says what was attacked, `judge_name` who gives a second opinion (both go into the manifest).
-    `harmless` are conversations that must pass.
+    `target` says what was attacked, `attacker_name` who thinks of the messages of style `adaptive`,
+    `judge_name` who gives a second opinion (all go into the manifest). `harmless` are conversations that must
+    pass.
     Raises what `answer` raises, with the finished attempts kept in `OUT.journal.jsonl`.
     """
     guard = guard or Guard(domain)
@@ -86,6 +77,7 @@ def scan(
         "target": target,
         "scenarios": _digest([scenario.model_dump(mode="json") for scenario in scenarios]),
         "harmless": _digest(harmless),
+        "attacker": attacker_name,
         "judge": judge_name,
     }
     done = None if replace else sealed(out, kind="safety-report", config=settings, parents=[])
@@ -93,7 +85,15 @@ def scan(
         return done
     refuse_existing(out, replace=replace)
     attempts = _run(
-        config, domain, scenarios, answer, guard, _Journal(out, _digest(settings)), concurrency, progress
+        config,
+        domain,
+        scenarios,
+        answer,
+        attacker,
+        guard,
+        Journal(out, _digest(settings)),
+        concurrency,
+        progress,
     )
     if judge is not None:
         ask_judge(judge, scenarios, attempts)
@@ -102,9 +102,10 @@ def scan(
         out, kind="safety-report", producer="ta-safety 0.1.0", config=settings, replace=replace
     ) as writer:
         write_jsonl(writer.path / "attempts.jsonl", [_row(attempt, scenarios) for attempt in attempts])
-        write_report(report, attempts, writer.path)
-        writer.metrics.update(report.headline())
-    _Journal(out, "").remove()
+        times = [attempt.ms for attempt in attempts if attempt.guarded]
+        write_report(report, times, writer.path)
+        writer.metrics.update(report.headline(), **rail_ms(times))
+    Journal(out, "").remove()
     return Artifact.open(out)
 
 
@@ -113,8 +114,9 @@ def _run(
     domain: Domain,
     scenarios: Sequence[Scenario],
     answer: Answer,
+    attacker: Answer | None,
     guard: Guard,
-    journal: "_Journal",
+    journal: Journal,
     concurrency: int,
     progress: Callable[[int, int], None],
 ) -> list[Attempt]:
@@ -135,10 +137,11 @@ def _run(
     def attack(job: tuple[Scenario, Style, int]) -> list[Attempt]:
         if failures:  # the target is gone; what is under way is still written down
             return []
-        scenario, style, variant = job
-        said = turns(style, scenario.request, scenario.topic, seed=config.seed, variant=variant)
         try:
-            return [_attempt(job, said, prompt, asked, guard, guarded=guarded) for guarded in (False, True)]
+            return [
+                _attempt(job, _script(job, config, attacker), prompt, asked, guard, guarded=guarded)
+                for guarded in (False, True)
+            ]
         except UserError as error:
             failures.append(error)
             return []
@@ -160,9 +163,24 @@ def _run(
     return [finished[_name(*job, guarded)] for job in jobs for guarded in (False, True)]
 
 
+def _script(
+    job: tuple[Scenario, Style, int], config: ScanConfig, attacker: Answer | None
+) -> Generator[str, str, None]:
+    """The user's messages of an attempt; `send` gives it the answer to the last one."""
+    scenario, style, variant = job
+    if style == "adaptive":
+        if attacker is None:
+            raise InputError("style adaptive needs an attacker model: name one with --attacker-url")
+        yield from adaptive_turns(attacker, scenario, config.rounds)
+    else:
+        fixed = turns(style, scenario.request, scenario.topic, seed=config.seed, variant=variant)
+        for turn in fixed:  # noqa: UP028  # a list's iterator takes no send()
+            yield turn
+
+
 def _attempt(
     job: tuple[Scenario, Style, int],
-    said: list[str],
+    said: Generator[str, str, None],
     prompt: str,
     asked: "_Asked",
     guard: Guard,
@@ -171,7 +189,8 @@ def _attempt(
 ) -> Attempt:
     messages: Messages = [{"role": "system", "content": prompt}] if prompt else []
     blocked, rails, ms, success, output = "", [], 0.0, False, ""
-    for turn in said:
+    turn: str | None = next(said)
+    while turn is not None:
         messages = [*messages, {"role": "user", "content": turn}]
         finish = "stop"
         if guarded:
@@ -186,6 +205,10 @@ def _attempt(
         messages = [*messages, {"role": "assistant", "content": output}]
         judged = succeeded(job[0].success, output, system_prompt=prompt, finish_reason=finish)
         success = success or (judged and finish != "content_filter")
+        try:
+            turn = said.send(output)
+        except StopIteration:
+            turn = None
     return Attempt(
         id=_name(*job, guarded), scenario=job[0].id, style=job[1], guarded=guarded, messages=messages,
         output=output, success=success, blocked_by=blocked, rails=sorted(set(rails)), ms=round(ms, 3),
@@ -209,39 +232,6 @@ class _Asked:
             with self.lock:
                 self.known[key] = known
         return known
-
-
-class _Journal:
-    """`OUT.journal.jsonl`: finished attempts of this very scan. One of another scan is started over."""
-
-    def __init__(self, out: Path, digest: str) -> None:
-        self.path = out.with_name(f"{out.name}.journal.jsonl")
-        self.digest = digest
-
-    def read(self) -> dict[str, Attempt]:
-        """What was finished before; a line that a kill cut short is left out."""
-        found: dict[str, Attempt] = {}
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        if not lines or lines[0] != json.dumps({"scan": self.digest}):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(json.dumps({"scan": self.digest}) + "\n", encoding="utf-8")
-            return {}
-        for line in lines[1:]:
-            try:
-                attempt = Attempt.model_validate_json(line)
-            except ValueError:
-                continue
-            found[attempt.id] = attempt
-        return found
-
-    def add(self, attempt: Attempt) -> None:
-        """Append one."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(attempt.model_dump_json() + "\n")
-
-    def remove(self) -> None:
-        """After the report is sealed."""
-        self.path.unlink(missing_ok=True)
 
 
 def _name(scenario: Scenario, style: Style, variant: int, guarded: bool) -> str:

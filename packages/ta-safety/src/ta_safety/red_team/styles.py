@@ -10,10 +10,11 @@ import codecs
 import random
 import zlib
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
-Style = Literal["direct", "encoded", "multi-turn", "role-play", "document"]
-STYLES: tuple[Style, ...] = get_args(Style)
+Style = Literal["direct", "encoded", "multi-turn", "role-play", "document", "adaptive"]
+STYLES: tuple[Style, ...] = ("direct", "encoded", "multi-turn", "role-play", "document")
+"""What needs nobody's help; `adaptive` is what an attacker model thinks of (attacker.py)."""
 
 _ENCODERS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),

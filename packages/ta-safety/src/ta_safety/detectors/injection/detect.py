@@ -4,13 +4,14 @@ The score joins the signatures and the classifier, over all views of the text; t
 """
 
 import functools
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ta_safety.detectors.injection.features import windows
+from ta_safety.detectors.injection.features import Window, span, windows
 from ta_safety.detectors.injection.signatures import Hit, hits
 from ta_safety.detectors.injection.views import views
 
@@ -86,24 +87,25 @@ def detect(text: str, *, channel: Channel = "user") -> Detection:
     for start in range(0, max(len(text), 1), PIECE - OVERLAP):
         found = _detect_piece(text[start : start + PIECE])
         if found.score > best.score:
-            span = (found.span[0] + start, found.span[1] + start) if found.span != (0, 0) else (0, 0)
-            best = found._replace(span=span)
+            place = (found.span[0] + start, found.span[1] + start) if found.span != (0, 0) else (0, 0)
+            best = found._replace(span=place)
         if start + PIECE >= len(text):
             break
     return best
 
 
 def _detect_piece(text: str) -> Detection:
-    best = Detection(0.0)
+    best, worst = Detection(0.0), None
     for technique, view in views(text):
         found = hits(view)
-        probability, span = classify(view)
+        probability, window = classify(view)
         score = together(found, probability)
         if score > best.score:
             name = found[0].name if found else ""
-            where = (found[0].start, found[0].end) if found else span
-            best = Detection(score, name, technique, where if view == text else (0, 0))
-    return best
+            where = (found[0].start, found[0].end) if found and view == text else (0, 0)
+            best = Detection(score, name, technique, where)
+            worst = window if not found and view == text else None
+    return best._replace(span=span(text, worst.first, worst.last)) if worst else best
 
 
 def together(found: list[Hit], probability: float) -> float:
@@ -117,13 +119,14 @@ def together(found: list[Hit], probability: float) -> float:
     return 1.0 - harmless
 
 
-def classify(text: str) -> tuple[float, tuple[int, int]]:
-    """Probability of the worst window by the classifier alone, and where it stands."""
+def classify(text: str) -> tuple[float, Window | None]:
+    """Probability of the worst window by the classifier alone, and that window; none without words."""
     trained = model()
-    best, span = 0.0, (0, 0)
-    for indices, start, end in windows(text):
-        logit = float(trained.weights[indices].sum() / np.sqrt(len(indices))) + trained.bias
-        score = float(1.0 / (1.0 + np.exp(-logit)))
-        if score > best:
-            best, span = score, (start, end)
-    return best, span
+    scored = [
+        (float(trained.weights[window.indices].sum()) / math.sqrt(len(window.indices)), window)
+        for window in windows(text)
+    ]
+    if not scored:
+        return 0.0, None
+    logit, worst = max(scored, key=lambda pair: pair[0])
+    return 1.0 / (1.0 + math.exp(-(logit + trained.bias))), worst

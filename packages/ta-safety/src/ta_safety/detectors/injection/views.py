@@ -12,6 +12,7 @@ import codecs
 import html
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -28,8 +29,9 @@ class View(NamedTuple):
 
 
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\u2500-\u259f]"
 )
+"""Beside what nobody sees, the lines of drawn boxes, which part no words."""
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _LOOKALIKES = str.maketrans(
     "аеорсхуіјѕԁһӏԛԝкмтвнгпАВЕКМНОРСТХУІЈЅαεορτυνικηωΑΒΕΖΗΙΚΜΝΟΡΤΥΧßıɡɑ",
@@ -37,23 +39,28 @@ _LOOKALIKES = str.maketrans(
 )  # fmt: skip
 _MIXED = re.compile(r"[a-zA-Z][\u0370-\u03ff\u0400-\u052f]|[\u0370-\u03ff\u0400-\u052f][a-zA-Z]|[ıɡɑ]")
 _LEET = str.maketrans("4@310!57$8|(6", "aaeloistsblcg")
+# A pattern that begins with a set of characters is searched for several times faster than one that does not.
 _LEET_WORD = re.compile(
-    r"[a-zA-Z][4@310!57$8|][a-zA-Z]|[a-zA-Z][4@310!57$][4@310!57$8]|\b[4@310!57][a-zA-Z]{3}"
+    r"[4@310!57$8|](?:(?<=[a-zA-Z].)(?:[a-zA-Z]|[4@310!57$8])|(?<=[310457])(?<!\w.)[a-zA-Z]{3})"
 )
+_GAP = r"[ \t.\-_*|,/\u00b7]"
 _SPACED = re.compile(
-    r"(?:(?<![^\W_])[^\W_](?:[ \t.\-_*|,/\u00b7]{1,2}(?=[^\W_](?![^\W_]))|[ \t]{2,4}(?=[^\W_](?![^\W_])))){5,}[^\W_]?"
+    rf"(?:(?<![^\W_])[^\W_](?:{_GAP}{{1,2}}(?=[^\W_](?![^\W_]))|[ \t]{{2,4}}(?=[^\W_](?![^\W_])))){{5,}}[^\W_]?"
 )
+_MAYBE_SPACED = re.compile(rf"{_GAP}[^\W_]{_GAP}{{1,4}}[^\W_]{_GAP}{{1,4}}[^\W_]{_GAP}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_HEX = re.compile(r"(?:(?:\\x|0x|%)?[0-9a-fA-F]{2}[ ,:]?){12,}")
-_BINARY = re.compile(r"(?:[01]{8}[ ,]?){6,}")
+_HEX = re.compile(r"[0-9a-fA-F]{2}(?:[ ,:]?(?:\\x|0x|%)?[0-9a-fA-F]{2}){11,}")
+_BINARY = re.compile(r"[01]{8}(?:[ ,]?[01]{8}){5,}")
 _DECIMAL = re.compile(r"(?:\b(?:3[2-9]|[4-9]\d|1[01]\d|12[0-6])\b[ ,;]{1,2}){8,}\d{2,3}")
+_MAYBE_DECIMAL = re.compile(r"[0-9]{2,3}[ ,;]{1,2}[0-9]{2,3}[ ,;]{1,2}[0-9]{2,3}[ ,;]")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}){4,}")
 _ENTITY = re.compile(r"(?:&#x?[0-9a-fA-F]{2,4};){4,}")
 _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\[0-7]{3}){4,}")
-_GLUE = re.compile(r"[\"'`]\s*(?:\+|\.|,|\s)\s*[\"'`]|(?<=\w)[\"'`]\s+and\s+[\"'`](?=\w)")
-_TELLS = re.compile(
-    r"ignor|instruc|previous|system|prompt|disregard|restrict|pretend|reveal|forget|rules|guideline|filter|bypass|obey|secret"
-)
+_GLUE = re.compile(r"[\"'`](?:\s*(?:\+|\.|,|\s)\s*[\"'`]|(?<=\w.)\s+and\s+[\"'`](?=\w))")
+_TELLS = (
+    "ignor", "instruc", "previous", "system", "prompt", "disregard", "restrict", "pretend", "reveal", "forget", "rules",
+    "guideline", "filter", "bypass", "obey", "secret",
+)  # fmt: skip
 _TELL_WORDS = (
     "ignore", "instructions", "instruction", "previous", "system", "prompt", "disregard", "restrictions", "pretend", "reveal",
     "forget", "rules", "guidelines", "filters", "bypass", "obey", "confidential", "unrestricted", "everything", "developer", "hidden", "safety", "policies", "override",
@@ -63,7 +70,9 @@ _TELL_WORDS = (
 def views(text: str) -> list[View]:
     """The text cleaned, then every decoded form that evidence speaks for; at most MAX_VIEWS."""
     found = [View("", clean(text))]
-    hidden = "".join(chr(ord(c) - 0xE0000) for run in _TAGS.findall(text) for c in run)
+    hidden = (
+        "" if text.isascii() else "".join(chr(ord(c) - 0xE0000) for run in _TAGS.findall(text) for c in run)
+    )
     if hidden:
         found.append(View("tags", hidden))
     seen = {view.text for view in found}
@@ -92,55 +101,65 @@ def clean(text: str) -> str:
 def _decoded(text: str) -> list[tuple[str, str]]:
     out: list[tuple[str, str]] = []
     lower = text.lower()
-    for technique, pattern, decode in _ENCODINGS:
+    for technique, needs, pattern, decode in _ENCODINGS:
+        if not needs(text):
+            continue
         plain = " ".join(filter(None, (decode(match[0]) for match in list(pattern.finditer(text))[:8])))
         if plain:
             out.append((technique, clean(plain)))
-    if _PERCENT.search(text):
+    if "%" in text and _PERCENT.search(text):
         out.append(("percent", unquote(text)))
-    if _ENTITY.search(text):
+    if "&#" in text and _ENTITY.search(text):
         out.append(("entities", html.unescape(text)))
     if len(_LEET_WORD.findall(text)) >= 2:
         out.append(("leet", lower.translate(_LEET)))
-    if _SPACED.search(text):
+    if _MAYBE_SPACED.search(f" {text} ") and _SPACED.search(text):
         out.append(("spaced", _unspaced(text)))
     if _GLUE.search(text):
         out.append(("joined", _GLUE.sub("", text)))
-    for technique, plain in (
-        ("rot13", codecs.encode(lower, "rot13")),
-        ("reversed", lower[::-1]),
-        ("atbash", lower.translate(_ATBASH)),
-    ):
-        if len(set(_TELLS.findall(plain))) >= 2 and len(set(_TELLS.findall(lower))) < 2:
-            out.append((technique, plain))
-    letters = (
-        re.sub(r"[^a-z]", "", lower)
-        if not re.search(r"[a-z] [a-z]", lower) or re.search(r"[a-z]{18,}|\w[-_*]\w+[-_*]\w", lower)
-        else ""
-    )
-    if letters and sum(word in letters for word in _TELL_WORDS) >= 2:
-        out.append(("unseparated", _separated(lower)))
-    mended = _mended(lower)
+    if _tells(lower, _TELLS) < 2:
+        out += [(name, decode(lower)) for name, decode, tells in _CIPHERS if _tells(lower, tells) >= 2]
+    words = set(_LETTERS.findall(lower))
+    if _HYPHENED.search(lower) or any(len(word) >= 18 for word in words) or not _TWO_WORDS.search(lower):
+        letters = re.sub(r"[^a-z]", "", lower)
+        if _tells(letters, _TELL_WORDS) >= 2:
+            out.append(("unseparated", _separated(lower)))
+    mended = _mended(lower, words)
     if mended != lower:
         out.append(("shuffled", mended))
     return out
 
 
+_TWO_WORDS = re.compile(r"[a-z] [a-z]")
+_HYPHENED = re.compile(r"[-_*](?<=\w.)\w+[-_*]\w")
 _ATBASH = str.maketrans("abcdefghijklmnopqrstuvwxyz", "zyxwvutsrqponmlkjihgfedcba")
+_CIPHERS: tuple[tuple[str, Callable[[str], str], tuple[str, ...]], ...] = tuple(
+    (name, decode, tuple(decode(word) for word in _TELLS))  # each is its own inverse
+    for name, decode in (
+        ("rot13", lambda text: codecs.encode(text, "rot13")),
+        ("reversed", lambda text: text[::-1]),
+        ("atbash", lambda text: text.translate(_ATBASH)),
+    )
+)
 _SHUFFLED = {(w[0], w[-1], "".join(sorted(w))): w for w in _TELL_WORDS if len(w) >= 5}
 _SHAPES = {(first, last, len(letters)) for first, last, letters in _SHUFFLED}
+_LETTERS = re.compile(r"[a-z]{5,}")
 
 
-def _mended(lower: str) -> str:
+def _tells(text: str, words: tuple[str, ...]) -> int:
+    """How many of the words stand in the text."""
+    return sum(word in text for word in words)
+
+
+def _mended(lower: str, words: set[str]) -> str:
     """`ingore all perivous`: inner letters in another order still read as the word."""
-
-    def mend(match: re.Match[str]) -> str:
-        word = match[0]
-        if (word[0], word[-1], len(word)) not in _SHAPES:
-            return word
-        return _SHUFFLED.get((word[0], word[-1], "".join(sorted(word))), word)
-
-    return re.sub(r"[a-z]{5,14}", mend, lower)
+    wrong = {}
+    for word in words:
+        if (word[0], word[-1], len(word)) in _SHAPES:
+            meant = _SHUFFLED.get((word[0], word[-1], "".join(sorted(word))), word)
+            if meant != word:
+                wrong[word] = meant
+    return _LETTERS.sub(lambda match: wrong.get(match[0], match[0]), lower) if wrong else lower
 
 
 def _unspaced(text: str) -> str:
@@ -203,9 +222,9 @@ def _from_escapes(run: str) -> str:
 
 
 _ENCODINGS = (
-    ("base64", _BASE64, _from_base64),
-    ("hex", _HEX, _from_hex),
-    ("binary", _BINARY, _from_binary),
-    ("decimal", _DECIMAL, _from_decimal),
-    ("escapes", _ESCAPES, _from_escapes),
+    ("base64", bool, _BASE64, _from_base64),
+    ("hex", bool, _HEX, _from_hex),
+    ("binary", bool, _BINARY, _from_binary),
+    ("decimal", _MAYBE_DECIMAL.search, _DECIMAL, _from_decimal),
+    ("escapes", lambda text: "\\" in text, _ESCAPES, _from_escapes),
 )
