@@ -1,6 +1,6 @@
 """Is a model tuned by the fast engine as good as one tuned by TRL's? Several seeds a side, the same rows.
 
-    uv run just bench-quality                        # about two hours on two cores; goes on where it stopped
+    uv run just bench-quality                        # two hours on two cores; goes on where it stopped
     uv run just bench-quality --seeds 2 --steps 10
 
 Each seed has its own initial adapter and its own order of the rows, the same for both engines. Validation loss

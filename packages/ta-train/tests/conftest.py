@@ -6,7 +6,12 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
+from preference_fixtures import preference_rows, seal_preferences
+from rl_fixtures import make_lively_model
 from train_fixtures import make_tokenizer, rows, seal_dataset
+
+from ta_train.config import SftConfig
+from ta_train.sft import sft
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +45,53 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "dataset"
     seal_dataset(out, rows())
     return out
+
+
+@pytest.fixture(scope="session")
+def preferences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return seal_preferences(tmp_path_factory.mktemp("data") / "preferences", preference_rows())
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory, base_model: Path, dataset: Path) -> Path:
+    """A short supervised run to start from."""
+    config = SftConfig(
+        base_model=str(base_model),
+        lora_rank=3,
+        lora_alpha=12,
+        target_modules=["q_proj", "up_proj"],
+        learning_rate=1e-2,
+        batch_size=4,
+        max_steps=4,
+        eval_points=1,
+        dtype="float32",
+        threads=1,
+        max_tokens=33,
+    )
+    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
+
+
+@pytest.fixture(scope="session")
+def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama whose answers differ from prompt to prompt."""
+    return make_lively_model(tmp_path_factory.mktemp("model") / "lively")
+
+
+@pytest.fixture(scope="session")
+def lively_adapter(tmp_path_factory: pytest.TempPathFactory, lively: Path, dataset: Path) -> Path:
+    """A short supervised run to go on from."""
+    config = SftConfig(
+        base_model=str(lively),
+        lora_rank=3,
+        lora_alpha=12,
+        target_modules=["q_proj", "up_proj"],
+        learning_rate=1e-2,
+        batch_size=4,
+        max_steps=4,
+        eval_points=1,
+        dtype="float32",
+        threads=1,
+        max_tokens=33,
+        temperature=0.4,
+    )
+    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path

@@ -1,9 +1,12 @@
 """Preference rows and artifacts for the tests of ta-train."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from ta_schemas import ArtifactWriter, write_jsonl
+from ta_schemas import Artifact, ArtifactWriter, write_jsonl
 from ta_schemas.rows import Message, PreferenceRow
+from ta_train.preference.config import DpoConfig, PreferenceConfig
 
 
 def preference(tool: str, phrasing: int) -> PreferenceRow:
@@ -34,3 +37,27 @@ def seal_preferences(
         held_out = [preference("wc", 0), preference("wc", 2), preference("cat", 1)]
         write_jsonl(writer.path / "validation.jsonl", held_out if validation is None else validation)
     return out
+
+
+def fixed(base_model: Path, method: type[PreferenceConfig] = DpoConfig, **changes: Any) -> Any:
+    values: dict[str, Any] = {
+        "base_model": str(base_model),
+        "learning_rate": 1e-2,
+        "batch_size": 2,
+        "max_steps": 6,
+        "eval_points": 3,
+        "eval_rows": 3,
+        "save_every": 2,
+        "dtype": "float32",
+        "threads": 1,
+    }
+    return method(**{**values, **changes})
+
+
+def lines(artifact: Artifact) -> list[dict[str, Any]]:
+    text = (artifact.path / "logs" / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def steps(artifact: Artifact, key: str = "loss") -> list[float]:
+    return [line[key] for line in lines(artifact) if "loss" in line]

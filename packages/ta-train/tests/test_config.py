@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_every_key_of_a_method_is_listed_with_its_default_and_meaning(method: st
     assert listed["track"][0] == "[]"
     assert listed["gradient_checkpointing"][0] == "false"
     assert [key for key, (_, meaning) in listed.items() if not meaning] == []
+
+
+def test_the_keys_are_also_told_as_json() -> None:
+    told = json.loads(CliRunner().invoke(app, ["keys", "dpo", "--json"]).stdout)
+    assert told["beta"]["default"] == "0.1"
+    assert told.keys() == CONFIGS["dpo"].model_fields.keys()
 
 
 def test_an_override_changes_the_recipe() -> None:

@@ -21,11 +21,6 @@ from ta_train.sft import sft
 
 
 @pytest.fixture(scope="module")
-def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_lively_model(tmp_path_factory.mktemp("model") / "lively")
-
-
-@pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory, lively: Path) -> Path:
     """The student's base model with its weights moved a little."""
     import torch
@@ -41,22 +36,6 @@ def teacher(tmp_path_factory: pytest.TempPathFactory, lively: Path) -> Path:
                 parameter += 0.2 * torch.randn_like(parameter)
     model.save_pretrained(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory, lively: Path, dataset: Path) -> Path:
-    """A short supervised run to go on from."""
-    config = SftConfig(
-        base_model=str(lively),
-        lora_rank=3,
-        batch_size=4,
-        max_steps=2,
-        eval_points=1,
-        dtype="float32",
-        threads=1,
-        max_tokens=33,
-    )
-    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
 
 
 def fixed(lively: Path, teacher: Path, **changes: Any) -> DistillConfig:
@@ -193,26 +172,26 @@ def test_after_ctrl_c_a_run_goes_on_to_the_same_result(
 
 
 def test_an_adapter_goes_on_and_the_teacher_is_a_parent(
-    lively: Path, adapter: Path, dataset: Path, tmp_path: Path
+    lively: Path, lively_adapter: Path, dataset: Path, tmp_path: Path
 ) -> None:
     # The adapter moved the student, so its own base model can teach it back.
-    trained = distill(fixed(lively, lively), dataset, tmp_path / "out", adapter=adapter)
+    trained = distill(fixed(lively, lively), dataset, tmp_path / "out", adapter=lively_adapter)
     settings = json.loads((trained.path / "settings.json").read_text())
     assert settings["system_prompt"] == "Answer with a command."
     assert settings["generation"]["max_tokens"] == 33
     assert trained.manifest.config["distill"]["lora_rank"] == 3
     kinds = [parent.kind for parent in trained.manifest.parents]
     assert kinds == ["dataset", "adapter", "model", "model"]
-    assert trained.manifest.parents[1].digest == Artifact.open(adapter).digest
-    again = distill(fixed(lively, lively), dataset, trained.path, adapter=adapter)
+    assert trained.manifest.parents[1].digest == Artifact.open(lively_adapter).digest
+    again = distill(fixed(lively, lively), dataset, trained.path, adapter=lively_adapter)
     assert again.manifest.created_at == trained.manifest.created_at
 
 
 def test_an_adapter_of_another_base_model_is_refused(
-    base_model: Path, adapter: Path, teacher: Path, dataset: Path, tmp_path: Path
+    base_model: Path, lively_adapter: Path, teacher: Path, dataset: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ArtifactError, match="lively"):
-        distill(fixed(base_model, teacher), dataset, tmp_path / "out", adapter=adapter)
+        distill(fixed(base_model, teacher), dataset, tmp_path / "out", adapter=lively_adapter)
 
 
 def test_the_command_takes_its_teacher_as_an_option(

@@ -13,41 +13,17 @@ from rl_fixtures import (
     interrupt_at,
     lines,
     lower_case,
-    make_lively_model,
     steps,
 )
 from typer.testing import CliRunner
 
 from ta_schemas import Artifact, ArtifactError, InputError, SetupError
 from ta_schemas.errors import Stopped
-from ta_train.config import SftConfig
 from ta_train.models.base_model import resolve
 from ta_train.rl.config import GrpoConfig
 from ta_train.rl.grpo import grpo
-from ta_train.sft import sft
 
 ADVANTAGES = ["group", "leave-one-out"]
-
-
-@pytest.fixture(scope="module")
-def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_lively_model(tmp_path_factory.mktemp("model") / "lively")
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory, lively: Path, dataset: Path) -> Path:
-    """A short supervised run to go on from."""
-    config = SftConfig(
-        base_model=str(lively),
-        lora_rank=3,
-        batch_size=4,
-        max_steps=2,
-        eval_points=1,
-        dtype="float32",
-        threads=1,
-        max_tokens=33,
-    )
-    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
 
 
 def fixed(lively: Path, **changes: Any) -> GrpoConfig:
@@ -238,25 +214,25 @@ def test_after_ctrl_c_a_run_goes_on_to_the_same_result(
 
 
 def test_an_adapter_goes_on_and_the_result_is_an_ordinary_adapter(
-    lively: Path, adapter: Path, dataset: Path, tmp_path: Path
+    lively: Path, lively_adapter: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    trained = grpo(fixed(lively), dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
+    trained = grpo(fixed(lively), dataset, tmp_path / "out", reward=lower_case, adapter=lively_adapter)
     settings = json.loads((trained.path / "settings.json").read_text())
     assert settings["system_prompt"] == "Answer with a command."
     assert settings["generation"]["max_tokens"] == 33
     assert trained.manifest.config["grpo"]["lora_rank"] == 3
     assert trained.manifest.config["reward"] == "rl_fixtures:lower_case"
-    assert Artifact.open(adapter).as_parent in trained.manifest.parents
+    assert Artifact.open(lively_adapter).as_parent in trained.manifest.parents
     names = {entry.path for entry in trained.manifest.files}
     assert {"adapter_config.json", "adapter_model.safetensors", "logs/curves.png"} <= names
     assert not any(name.startswith("ref/") for name in names)
 
 
 def test_an_adapter_of_another_base_model_is_refused(
-    base_model: Path, adapter: Path, dataset: Path, tmp_path: Path
+    base_model: Path, lively_adapter: Path, dataset: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ArtifactError, match="lively"):
-        grpo(fixed(base_model), dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
+        grpo(fixed(base_model), dataset, tmp_path / "out", reward=lower_case, adapter=lively_adapter)
 
 
 def test_a_reward_without_a_number_for_each_answer_is_refused(

@@ -1,59 +1,23 @@
-"""PPO: its arithmetic against hand-made references, and real runs on a random two-layer model."""
+"""The loop of PPO on a random two-layer model."""
 
 import json
-import math
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 from rl_fixtures import (
     FIXED,
     adapter_digest,
-    crash_at,
-    interrupt_at,
-    lines,
     lower_case,
-    make_lively_model,
     steps,
 )
-from typer.testing import CliRunner
 
-from ta_schemas import Artifact, ArtifactError, InputError, SetupError, read_jsonl
-from ta_schemas.errors import Stopped
+from ta_schemas import Artifact, InputError, read_jsonl
 from ta_schemas.rows import ConversationRow
-from ta_train.config import SftConfig
 from ta_train.models.base_model import resolve
 from ta_train.rl.config import PpoConfig
 from ta_train.rl.ppo import ppo
-from ta_train.sft import sft
-
-
-@pytest.fixture(scope="module")
-def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_lively_model(tmp_path_factory.mktemp("model") / "lively")
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory, lively: Path, dataset: Path) -> Path:
-    """A short supervised run to go on from."""
-    config = SftConfig(
-        base_model=str(lively),
-        lora_rank=3,
-        lora_alpha=12,
-        target_modules=["q_proj", "up_proj"],
-        learning_rate=1e-2,
-        batch_size=4,
-        max_steps=4,
-        eval_points=1,
-        dtype="float32",
-        threads=1,
-        max_tokens=33,
-        temperature=0.4,
-    )
-    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
 
 
 def fixed(lively: Path, **changes: Any) -> PpoConfig:
@@ -76,101 +40,6 @@ def make_trainer(lively: Path, dataset: Path, work: Path, reward: Any = lower_ca
     work.mkdir(exist_ok=True)
     log = RunLog(work / "metrics.jsonl", Console(quiet=True))
     return PpoTrainer(config, model, tokenizer, prompts, reward, WorkFolder(work), log)
-
-
-# ── arithmetic ───────────────────────────────────────────────────────────────
-
-
-def random_answers() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 7, size=5)
-    mask = (np.arange(6) < lengths[:, None]).astype(float)
-    return rng.normal(size=(5, 6)) * mask, rng.normal(size=(5, 6)), mask
-
-
-@pytest.mark.parametrize(("gamma", "gae_lambda"), [(1.0, 0.95), (0.9, 0.5), (1.0, 0.0), (0.99, 1.0)])
-def test_advantages_are_the_discounted_sum_of_surprises(gamma: float, gae_lambda: float) -> None:
-    import torch
-
-    from ta_train.rl.ppo_loss import advantages
-
-    rewards, values, mask = random_answers()
-    found = advantages(
-        torch.tensor(rewards), torch.tensor(values), torch.tensor(mask), gamma=gamma, gae_lambda=gae_lambda
-    )
-    expected = np.zeros_like(rewards)
-    for row in range(len(rewards)):
-        length = int(mask[row].sum())
-        following = [*values[row, 1:length], 0.0]
-        surprises = [rewards[row, t] + gamma * following[t] - values[row, t] for t in range(length)]
-        for t in range(length):
-            expected[row, t] = sum(
-                (gamma * gae_lambda) ** (later - t) * surprises[later] for later in range(t, length)
-            )
-    assert found.numpy() == pytest.approx(expected)
-
-
-def test_the_score_is_earned_by_the_last_token_and_the_divergence_is_paid_by_each() -> None:
-    import torch
-
-    from ta_train.rl.ppo_loss import token_rewards
-
-    found = token_rewards(
-        torch.tensor([5.0, -1.0]),
-        torch.tensor([[-1.0, -2.0, -3.0], [-1.0, -9.0, -9.0]]),
-        torch.tensor([[-2.0, -2.0, -1.0], [-1.5, 0.0, 0.0]]),
-        torch.tensor([[1, 1, 1], [1, 0, 0]]),
-        kl_coefficient=0.1,
-    )
-    assert found.tolist() == [pytest.approx([-0.1, 0.0, 0.2 + 5]), pytest.approx([-0.05 - 1, 0.0, 0.0])]
-
-
-def test_whitened_advantages_have_mean_0_and_variance_1_over_the_real_tokens() -> None:
-    import torch
-
-    from ta_train.rl.ppo_loss import whiten
-
-    _, values, mask = random_answers()
-    found = whiten(torch.tensor(values), torch.tensor(mask)).numpy()
-    real = found[mask == 1]
-    assert (real.mean(), real.var()) == (pytest.approx(0, abs=1e-7), pytest.approx(1, rel=1e-4))
-    assert not found[mask == 0].any()
-
-
-def test_the_policy_loss_stops_rewarding_a_move_beyond_the_clip() -> None:
-    import torch
-
-    from ta_train.rl.ppo_loss import policy_loss
-
-    new = torch.log(torch.tensor([[1.5, 1.1, 0.5, 1.5, 7.0]])).requires_grad_()
-    gains = torch.tensor([[1.0, 1.0, -1.0, -1.0, 9.0]])
-    mask = torch.tensor([[1, 1, 1, 1, 0]])
-    found = policy_loss(new, torch.zeros(1, 5), gains, mask, clip=0.2)
-    # Ratios 1.5, 1.1, 0.5, 1.5: the first and the third have moved far enough in their own direction.
-    assert found.loss.item() == pytest.approx((-1.2 - 1.1 + 0.8 + 1.5) / 4, abs=1e-6)
-    assert found.share.item() == pytest.approx(2 / 4)
-    found.loss.backward()
-    assert new.grad is not None
-    assert [value != 0 for value in new.grad[0].tolist()] == [False, True, False, True, False]
-
-
-def test_the_value_loss_counts_the_worse_of_the_free_and_the_clipped_value() -> None:
-    import torch
-
-    from ta_train.rl.ppo_loss import value_loss
-
-    found = value_loss(
-        torch.tensor([[2.0, 0.1, 9.0]]),
-        torch.tensor([[0.0, 0.0, 0.0]]),
-        torch.tensor([[2.0, 1.0, 0.0]]),
-        torch.tensor([[1, 1, 0]]),
-        clip=0.2,
-    )
-    assert found.loss.item() == pytest.approx(0.5 * (1.8**2 + 0.9**2) / 2)
-    assert found.share.item() == pytest.approx(1 / 2)
-
-
-# ── answers ──────────────────────────────────────────────────────────────────
 
 
 def test_an_answer_ends_with_its_stop_token() -> None:
@@ -258,9 +127,6 @@ def test_a_prompt_too_long_for_its_answer_is_refused(lively: Path, dataset: Path
     with pytest.raises(InputError, match=r"tools.md:1: a prompt of \d+ tokens .* exceed max_length 64"):
         ppo(config, dataset, tmp_path / "out", reward=lower_case)
     assert list(tmp_path.iterdir()) == []
-
-
-# ── the loop ─────────────────────────────────────────────────────────────────
 
 
 def test_the_reward_really_rises(lively: Path, dataset: Path, tmp_path: Path) -> None:
@@ -437,181 +303,3 @@ def test_threads_are_set(lively: Path, dataset: Path, tmp_path: Path) -> None:
 def test_what_cannot_train_is_refused(change: dict[str, Any], message: str, lively: Path) -> None:
     with pytest.raises(ValueError, match=message):
         fixed(lively, **change)
-
-
-# ── the run ──────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="module")
-def unbroken(lively: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    out = tmp_path_factory.mktemp("unbroken") / "out"
-    return ppo(interruptible(lively), dataset, out, reward=lower_case)
-
-
-def interruptible(lively: Path) -> PpoConfig:
-    return fixed(lively, max_steps=5, epochs=4, save_every=2, eval_points=5)
-
-
-def test_after_ctrl_c_a_run_goes_on_to_the_same_result(
-    unbroken: Artifact, lively: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        interrupt_at(patch, 3)
-        with pytest.raises(Stopped, match="stopped at step 3 with a checkpoint"):
-            ppo(interruptible(lively), dataset, out, reward=lower_case)
-    resumed = ppo(interruptible(lively), dataset, out, reward=lower_case, resume=True)
-    assert resumed.digest == unbroken.digest
-    assert steps(resumed, "reward") == steps(unbroken, "reward")
-    assert steps(resumed, "tokens") == steps(unbroken, "tokens")
-    before, after = "validation_reward_before", "validation_reward"
-    assert resumed.manifest.metrics[before] == unbroken.manifest.metrics[before]
-    assert resumed.manifest.metrics[after] == unbroken.manifest.metrics[after]
-    assert not (tmp_path / "out.work").exists()
-
-
-def test_a_crashed_run_goes_on_from_its_last_checkpoint(
-    unbroken: Artifact, lively: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "out"
-    with monkeypatch.context() as patch:
-        crash_at(patch, 5)
-        with pytest.raises(RuntimeError, match="crash"):
-            ppo(interruptible(lively), dataset, out, reward=lower_case)
-    assert sorted(f.name for f in (tmp_path / "out.work").glob("checkpoint-*")) == [
-        "checkpoint-2",
-        "checkpoint-4",
-    ]
-    assert ppo(interruptible(lively), dataset, out, reward=lower_case, resume=True).digest == unbroken.digest
-
-
-def test_a_sealed_result_is_returned_at_once_unless_the_reward_is_another(
-    unbroken: Artifact, lively: Path, dataset: Path
-) -> None:
-    def another(prompts: list[Any], answers: list[str], references: list[str]) -> list[float]:
-        return [0.0] * len(answers)
-
-    again = ppo(interruptible(lively), dataset, unbroken.path, reward=lower_case)
-    assert again.manifest.created_at == unbroken.manifest.created_at
-    assert again.manifest.config["reward"] == "rl_fixtures:lower_case"
-    with pytest.raises(ArtifactError, match="--force"):
-        ppo(interruptible(lively), dataset, unbroken.path, reward=another)
-
-
-def test_an_adapter_goes_on_and_brings_its_prompt_and_defaults(
-    lively: Path, adapter: Path, dataset: Path, tmp_path: Path
-) -> None:
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    from ta_train.models.load import load_tokenizer
-    from ta_train.rl.prompts import read_prompts
-    from ta_train.rl.rollout import mean_reward
-
-    config = fixed(lively)
-    trained = ppo(config, dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
-    tokenizer = load_tokenizer(resolve(str(lively)))
-    prompts = read_prompts(config, Artifact.open(dataset), tokenizer)
-    start = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(lively), str(adapter))
-    began = mean_reward(start, tokenizer, prompts.validation, lower_case, max_tokens=4, batch_size=4)
-    assert trained.manifest.metrics["validation_reward_before"] == pytest.approx(began)
-
-    settings = json.loads((trained.path / "settings.json").read_text())
-    assert settings["system_prompt"] == "Answer with a command."
-    assert settings["generation"] == {"max_tokens": 33, "temperature": 0.4, "stop": ["<|im_end|>"]}
-    lora = json.loads((trained.path / "adapter_config.json").read_text())
-    assert (lora["r"], sorted(lora["target_modules"])) == (3, ["q_proj", "up_proj"])
-    assert trained.manifest.config["ppo"]["lora_rank"] == 3
-    kinds = [(parent.kind, parent.digest) for parent in trained.manifest.parents]
-    assert kinds[:2] == [("dataset", Artifact.open(dataset).digest), ("adapter", Artifact.open(adapter).digest)]
-    assert not (trained.path / "ref").exists()
-
-
-def test_an_adapter_of_another_base_model_is_refused(
-    base_model: Path, adapter: Path, dataset: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ArtifactError, match="lively"):
-        ppo(fixed(base_model), dataset, tmp_path / "out", reward=lower_case, adapter=adapter)
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [([1.0], "1 rewards for 2 answers: give one each"), ([1.0, math.nan], "must be a finite number")],
-    ids=str,
-)
-def test_a_reward_that_is_no_number_an_answer_is_refused(
-    given: list[float], message: str, lively: Path, dataset: Path, tmp_path: Path
-) -> None:
-    def broken(prompts: list[Any], answers: list[str], references: list[str]) -> list[float]:
-        return given
-
-    with pytest.raises(InputError, match=f"broken.*{message}"):
-        ppo(fixed(lively), dataset, tmp_path / "out", reward=broken)
-
-
-def test_trained_biases_are_refused(lively: Path, dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="bias: all: ppo needs an adapter without trained biases"):
-        ppo(fixed(lively, bias="all"), dataset, tmp_path / "out", reward=lower_case)
-
-
-def test_several_processes_are_refused(
-    lively: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
-    with pytest.raises(SetupError, match="one process"):
-        ppo(fixed(lively), dataset, tmp_path / "out", reward=lower_case)
-
-
-# ── the command line ─────────────────────────────────────────────────────────
-
-
-def test_the_command_names_a_function_as_its_reward(lively: Path, dataset: Path, tmp_path: Path) -> None:
-    from ta_train.cli import app
-
-    settings = {**FIXED, "base_model": str(lively), "rollout_size": 4}
-    given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    out = tmp_path / "out"
-    result = CliRunner().invoke(
-        app, ["ppo", str(dataset), "--out", str(out), "--reward", "rl_fixtures:lower_case", *given]
-    )
-    assert result.exit_code == 0, result.output
-    assert "validation reward" in result.output
-    assert Artifact.open(out).manifest.config["reward"] == "rl_fixtures:lower_case"
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("nowhere", "no such folder; for a function of yours write module:function"),
-        ("no_such_module:f", "No module named"),
-        ("rl_fixtures:no_such", "no_such"),
-        ("rl_fixtures:FIXED", "is no function"),
-    ],
-)
-def test_a_reward_that_is_not_there_is_refused(name: str, message: str) -> None:
-    from ta_train.rl.cli import find_reward
-
-    with pytest.raises(InputError, match=message):
-        find_reward(name)
-
-
-def test_a_module_in_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ta_train.rl.cli import find_reward
-
-    (tmp_path / "my_rewards_here.py").write_text("def one(prompts, answers, references):\n    return [1.0]\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [])
-    assert find_reward("my_rewards_here:one")([], ["a"], ["b"]) == [1.0]
-
-
-@pytest.mark.slow
-def test_the_embedded_model_takes_real_steps(dataset: Path, tmp_path: Path) -> None:
-    from ta_train.recipe import load_recipe
-
-    small = ["max_steps=2", "rollout_size=8", "sample_tokens=16", "eval_rows=2", "eval_points=1", "threads=1"]
-    config = load_recipe("cpu-smollm2-ppo", PpoConfig, small)
-    trained = ppo(config, dataset, tmp_path / "out", reward=lower_case)
-    first, second = (line for line in lines(trained) if "loss" in line)
-    assert (first["kl"], first["step"]) == (pytest.approx(0, abs=1e-4), 1)
-    assert second["kl"] != 0
-    assert all(math.isfinite(line["loss"]) for line in (first, second))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rl_fixtures import FIXED, adapter_digest, interrupt_at, lines, make_lively_model, steps
+from rl_fixtures import FIXED, adapter_digest, interrupt_at, lines, steps
 from typer.testing import CliRunner
 
 from ta_schemas import Artifact, ArtifactError, ArtifactWriter, InputError, write_jsonl
@@ -31,11 +31,6 @@ def pair(tool: str, phrasing: int) -> PreferenceRow:
         chosen=[Message(role="assistant", content=f"```bash\n{tool} file\n```")],
         rejected=[Message(role="assistant", content=f"Hard to say: {tool} does a lot" + "." * phrasing)],
     )
-
-
-@pytest.fixture(scope="module")
-def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_lively_model(tmp_path_factory.mktemp("model") / "lively")
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,10 @@ def sft_command(
 
 @app.command("recipes")
 def recipes_command(as_json: Json = False) -> None:
-    """List the shipped recipes and what they are for."""
+    """List the shipped recipes and what they are for.
+
+    Example: `ta-train recipes`
+    """
     from ta_train.recipe import load_recipe, recipe_method, recipe_names
 
     recipes = {name: load_recipe(name, recipe_method(name)) for name in recipe_names()}
@@ -100,15 +103,27 @@ def recipes_command(as_json: Json = False) -> None:
 @app.command("keys")
 def keys_command(
     method: Annotated[str, typer.Argument(help="A method, as `ta-train recipes` names them.")] = "sft",
+    as_json: Json = False,
 ) -> None:
-    """List the keys of a method's recipes with their defaults and meaning."""
+    """List the keys of a method's recipes with their defaults and meaning.
+
+    Example: `ta-train keys dpo`
+    """
     from ta_train.recipe import CONFIGS
 
     if method not in CONFIGS:
         raise InputError(f"unknown method {method!r}: choose one of {', '.join(CONFIGS)}")
+    fields = {
+        key: (_shown(field.get_default(call_default_factory=True)), field.description or "")
+        for key, field in CONFIGS[method].model_fields.items()
+    }
+    if as_json:
+        named = {key: {"default": default, "meaning": meaning} for key, (default, meaning) in fields.items()}
+        print(json.dumps(named))
+        return
     table = Table("key", "default", "meaning")
-    for key, field in CONFIGS[method].model_fields.items():
-        table.add_row(key, _shown(field.get_default(call_default_factory=True)), field.description or "")
+    for key, (default, meaning) in fields.items():
+        table.add_row(key, default, meaning)
     Console().print(table)
 
 

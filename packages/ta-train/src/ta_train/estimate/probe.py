@@ -78,7 +78,7 @@ def probe(config: TrainConfig, data: Path, *, adapter: Path | None = None) -> Pr
 def trained(job: Job) -> Probe:
     """Train in this process; what was found."""
     from ta_train.curves import read_metrics
-    from ta_train.preference.preference import dpo, kto, orpo
+    from ta_train.preference.preference import prefer
     from ta_train.recipe import CONFIGS
     from ta_train.sft import sft
     from ta_train.sweep.trial import peak_memory
@@ -87,8 +87,7 @@ def trained(job: Job) -> Probe:
     if config.method == "sft":
         adapter = sft(config, job.data, job.out)
     else:
-        method: Any = {"dpo": dpo, "orpo": orpo, "kto": kto}[config.method]
-        adapter = method(config, job.data, job.out, adapter=job.adapter)
+        adapter = prefer(config, job.data, job.out, adapter=job.adapter)
     lines = [line for line in read_metrics(adapter.path / "logs" / "metrics.jsonl") if "loss" in line]
     first, last = lines[0], lines[-1]
     one = len(lines) == 1

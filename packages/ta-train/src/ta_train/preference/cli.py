@@ -40,11 +40,11 @@ def dpo_command(
     Other losses: `--set loss=ipo`, `hinge` or `simpo`.
     """
     from ta_train.preference.config import DpoConfig
-    from ta_train.preference.preference import dpo
+    from ta_train.preference.preference import prefer
     from ta_train.recipe import load_recipe
 
     config = load_recipe(recipe, DpoConfig, overrides)
-    _show(dpo(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
+    _show(prefer(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
 
 
 @app.command("orpo")
@@ -63,11 +63,11 @@ def orpo_command(
     Example: `ta-train orpo runs/linux-cli/preferences --out runs/linux-cli/orpo`
     """
     from ta_train.preference.config import OrpoConfig
-    from ta_train.preference.preference import orpo
+    from ta_train.preference.preference import prefer
     from ta_train.recipe import load_recipe
 
     config = load_recipe(recipe, OrpoConfig, overrides)
-    _show(orpo(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
+    _show(prefer(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
 
 
 @app.command("kto")
@@ -86,11 +86,11 @@ def kto_command(
     Example: `ta-train kto runs/linux-cli/preferences --adapter runs/linux-cli/adapter --out runs/linux-cli/kto`
     """
     from ta_train.preference.config import KtoConfig
-    from ta_train.preference.preference import kto
+    from ta_train.preference.preference import prefer
     from ta_train.recipe import load_recipe
 
     config = load_recipe(recipe, KtoConfig, overrides)
-    _show(kto(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
+    _show(prefer(config, preferences, out, adapter=adapter, resume=resume, replace=force), as_json)
 
 
 def _show(adapter: "Artifact", as_json: bool) -> None:

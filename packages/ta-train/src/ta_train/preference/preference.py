@@ -8,7 +8,7 @@ from rich.console import Console
 from ta_schemas import Artifact
 from ta_train.adapter import write_adapter
 from ta_train.models.base_model import resolve
-from ta_train.preference.config import DpoConfig, KtoConfig, OrpoConfig, PreferenceConfig
+from ta_train.preference.config import KtoConfig, PreferenceConfig
 from ta_train.preference.rows import Located, need_two_prompts, read_preferences, render_pairs
 from ta_train.run import TrainingRun, summary
 from ta_train.sample import show_sample
@@ -16,62 +16,22 @@ from ta_train.start import start_from
 from ta_train.work import WorkFolder
 
 
-def dpo(
-    config: DpoConfig,
-    preferences: Path,
-    out: Path,
-    *,
-    adapter: Path | None = None,
-    resume: bool = False,
-    replace: bool = False,
-    console: Console | None = None,
-) -> Artifact:
-    """Train an adapter further until it prefers the chosen answers, and seal it at `out`.
-
-    The reference is what the run starts from: the model with `adapter`, or the base model without one. (The
-    base model below an adapter would count all that fine-tuning has taught as a departure.)
-    `out`, `resume` and the errors are those of `sft`; a preference row's error names file, line and field.
-    """
-    return _prefer(config, preferences, out, adapter, resume, replace, console)
-
-
-def orpo(
-    config: OrpoConfig,
-    preferences: Path,
-    out: Path,
-    *,
-    adapter: Path | None = None,
-    resume: bool = False,
-    replace: bool = False,
-    console: Console | None = None,
-) -> Artifact:
-    """Learn the chosen answers and turn from the rejected ones in one run, without a reference; as `dpo`."""
-    return _prefer(config, preferences, out, adapter, resume, replace, console)
-
-
-def kto(
-    config: KtoConfig,
-    preferences: Path,
-    out: Path,
-    *,
-    adapter: Path | None = None,
-    resume: bool = False,
-    replace: bool = False,
-    console: Console | None = None,
-) -> Artifact:
-    """Raise the chosen answers and lower the rejected ones, each judged for itself; otherwise as `dpo`."""
-    return _prefer(config, preferences, out, adapter, resume, replace, console)
-
-
-def _prefer(
+def prefer(
     config: PreferenceConfig,
     preferences: Path,
     out: Path,
-    adapter: Path | None,
-    resume: bool,
-    replace: bool,
-    console: Console | None,
+    *,
+    adapter: Path | None = None,
+    resume: bool = False,
+    replace: bool = False,
+    console: Console | None = None,
 ) -> Artifact:
+    """Train until the chosen answers are preferred, and seal the adapter at `out`; `config` is the method.
+
+    DPO's reference is what the run starts from: the model with `adapter`, or the base model without one. (The
+    base model below an adapter would count all that fine-tuning has taught as a departure.)
+    `out`, `resume` and the errors are those of `sft`; a preference row's error names file, line and field.
+    """
     data = Artifact.open(preferences, kind="preferences")
     base = resolve(config.base_model)
     start = start_from(adapter, config, base)

@@ -61,7 +61,10 @@ def list_command(
     registry: File = RUNS,
     as_json: Json = False,
 ) -> None:
-    """List everything that was added."""
+    """List everything that was added.
+
+    Example: `ta-train registry list`
+    """
     opened = _open(registry)
     entries = [entry for entry in opened.entries() if kind in ("", entry.kind)]
     if as_json:
@@ -86,7 +89,10 @@ def list_command(
 
 @app.command("show")
 def show_command(ref: Ref, registry: File = RUNS, as_json: Json = False) -> None:
-    """Show an entry: where it is, what it was made from and with, what was made from it, how it did."""
+    """Show an entry: where it is, what it was made from and with, what was made from it, how it did.
+
+    Example: `ta-train registry show champion`
+    """
     opened = _open(registry)
     entry = opened.find(ref)
     ancestors, children = opened.ancestors(entry), opened.children(entry)
@@ -121,6 +127,8 @@ def compare_command(
     """Lay entries side by side: the settings that differ, the numbers of their runs, their scores.
 
     It gives no verdict: whether one is better is a paired question, and `ta-eval compare` answers it.
+
+    Example: `ta-train registry compare champion linux-cli/adapter`
     """
     from ta_train.registry.comparison import compare
 
@@ -177,7 +185,10 @@ def verify_command(
     registry: File = RUNS,
     as_json: Json = False,
 ) -> None:
-    """Hash every file again and compare with what was added; exit code 4 where one differs."""
+    """Hash every file again and compare with what was added; exit code 4 where one differs.
+
+    Example: `ta-train registry verify champion`
+    """
     found = _open(registry).verify(refs or [])
     if as_json:
         print(json.dumps([one._asdict() for one in found]))
@@ -196,7 +207,10 @@ def remove_command(
     registry: File = RUNS,
     as_json: Json = False,
 ) -> None:
-    """Forget an entry. Refused while something descends from it or an alias points to it."""
+    """Forget an entry. Refused while something descends from it or an alias points to it.
+
+    Example: `ta-train registry remove linux-cli/adapter`
+    """
     entry = _open(registry).remove(ref, delete_files=delete_files)
     if as_json:
         print(json.dumps({"name": entry.name, "digest": entry.digest, "deleted": delete_files}))
