@@ -1,1 +1,1 @@
-"""Browser demo of a tuned assistant. Not there yet: see the README."""
+"""A tuned assistant in the browser: chat with its rails visible, comparison, reports, lineage."""

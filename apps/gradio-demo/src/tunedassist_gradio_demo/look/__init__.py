@@ -1,0 +1,1 @@
+"""How it looks: theme, style sheet, the pieces of HTML."""

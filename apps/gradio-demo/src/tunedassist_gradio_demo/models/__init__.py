@@ -1,0 +1,1 @@
+"""What can be asked: the models of a run, opened when they are needed."""
