@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=10_000, help="rows whose truth is computed")
     parser.add_argument("--peers", type=Path, default=Path(".venvs/bench-data"))
-    parser.add_argument("--only", default="near,jsonl,doctor")
+    parser.add_argument("--only", default="near,jsonl,doctor,build")
     parser.add_argument("--variants", default="ta-data,datasketch,datatrove", help="of the first table")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -56,6 +57,8 @@ def main() -> None:
             jsonl(work)
         if "doctor" in options.only:
             doctor(work)
+        if "build" in options.only:
+            build(work, options.rows)
 
 
 def near(work: Path, rows: int, sample: int, python: Path, wanted: list[str]) -> None:
@@ -123,6 +126,27 @@ def doctor(work: Path) -> None:
     for name in ("doctor", "pii"):
         cost = measured([sys.executable, HERE / "ours.py", name, folder, work / f"{name}.json"])
         table.add_row(name, f"{count / cost.cpu_s:,.0f}", f"{cost.cpu_s:.1f}", f"{cost.peak_mb:.0f}")
+    Console().print(table)
+
+
+def build(work: Path, rows: int) -> None:
+    """All rows from the folder to the sealed dataset with its report; memory of the larger of two processes."""
+    table = _table(f"ta-data build, {rows} rows", "rows/CPU s", "CPU s", "wall s", "peak MB", "kept")
+    folder = work / "in"
+    folder.mkdir()
+    (work / "corpus.jsonl").rename(folder / "corpus.jsonl")
+    begun = time.monotonic()
+    cost = measured([sys.executable, "-m", "ta_data", "build", folder, "--out", work / "built"])
+    wall = time.monotonic() - begun
+    kept = json.loads((work / "built" / "stats.json").read_text())["funnel"]["output"]
+    numbers = (
+        f"{rows / cost.cpu_s:,.0f}",
+        f"{cost.cpu_s:.0f}",
+        f"{wall:.0f}",
+        f"{cost.peak_mb:.0f}",
+        f"{kept}",
+    )
+    table.add_row("ta-data", *numbers)
     Console().print(table)
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from ta_data.cli import main
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of ours
+settings.load_profile("untimed")
 
 SECTION = """\
 ## Copy {n}
@@ -119,6 +123,14 @@ def messy() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def messy_folder(tmp_path_factory: pytest.TempPathFactory, messy: Any) -> Path:
+    """A folder of forty files of all kinds. Never changed."""
+    root = tmp_path_factory.mktemp("messy")
+    messy.write_messy(root)
+    return root
 
 
 class Ran(NamedTuple):

@@ -249,6 +249,20 @@ def test_distillation_asks_the_question_as_it_is_with_the_system_prompt(
     assert row["messages"][-1]["content"] == "Left, gently."
 
 
+def test_the_style_of_the_domain_reaches_the_teacher_where_answers_are_written(
+    ask: Ask, server: Server, domain: Path
+) -> None:
+    text = (domain / "domain.yaml").read_text()
+    (domain / "domain.yaml").write_text(text + "answer_style:\n  - in rhymes\n")
+
+    ask([DOCUMENT], replies(), "--domain", domain)
+    ask([PAIR], replies(), "--kind", "paraphrase", "--domain", domain)
+
+    assert [m["role"] for m in server.bodies[0]["messages"]] == ["system", "user"]
+    assert server.bodies[0]["messages"][0]["content"] == "Answers are written like this:\n- in rhymes"
+    assert [m["role"] for m in server.bodies[1]["messages"]] == ["user"]
+
+
 def test_the_key_and_the_number_of_rows_reach_the_server(
     ask: Ask, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +318,17 @@ def test_templates_paraphrase_without_a_teacher(tmp_path: Path, make: Any, ta_da
     assert len(set(asked)) == 4
     assert all("open lid 7" in question for question in asked)
     assert {row["synthetic"]["teacher"] for row in made} == {"templates"}
+
+
+def test_a_paraphrase_of_a_warning_is_a_warning(tmp_path: Path, make: Any, ta_data: Callable[..., Any]) -> None:
+    rows = make.lines(
+        tmp_path / "in.jsonl", [{**make.chat("How do I wipe it?", "Warning: all is lost."), "kind": "warn"}]
+    )
+
+    ta_data("augment", rows, "--kind", "paraphrase", "--offline", "--out", tmp_path / "out.jsonl")
+
+    made = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {row["kind"] for row in made} == {"warn"}
 
 
 def test_the_same_question_gets_the_same_paraphrases() -> None:

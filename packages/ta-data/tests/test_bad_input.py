@@ -147,11 +147,11 @@ def test_a_source_that_the_domain_names_and_is_not_there_is_named(
 
 
 def test_a_file_of_unknown_type_says_what_to_do(tmp_path: Path, ta_data: Callable[..., Any]) -> None:
-    (tmp_path / "a.csv").write_text("x")
+    (tmp_path / "a.bin").write_text("x")
 
-    ran = ta_data("prepare", tmp_path / "a.csv", "--out", tmp_path / "out")
+    ran = ta_data("prepare", tmp_path / "a.bin", "--out", tmp_path / "out")
 
-    assert "a.csv: expected a .md or .jsonl file; --format says how to read another one" in ran.err
+    assert (ran.code, "a.bin: no reader for this type of file: .md, .jsonl, .csv" in ran.err) == (3, True)
 
 
 def test_when_nothing_is_left_the_first_reason_is_given(tmp_path: Path, ta_data: Callable[..., Any]) -> None:

@@ -141,6 +141,46 @@ def test_each_option_counts(
     assert changed[what] != plain[what]
 
 
+def test_the_domains_refusal_as_an_answer_is_no_contact_with_its_benchmark(tmp_path: Path, make: Any) -> None:
+    refusal = "I can only help with pots."
+    (tmp_path / "domain.yaml").write_text(
+        f"name: x\nrefusal: {refusal}\nbenchmark: bench.jsonl\nsources: [{{path: rows.jsonl}}]\n"
+    )
+    make.lines(tmp_path / "bench.jsonl", [{"question": "Who won the cup in 1954?", "answer": refusal}])
+    make.lines(tmp_path / "rows.jsonl", [make.chat(f"Tell me joke {n}?", refusal) for n in range(3)])
+
+    dataset = build(BuildConfig(), tmp_path, tmp_path / "out")
+
+    assert stats_of(dataset)["funnel"] == {"input": 3, "drops": {}, "output": 3}
+    assert "benchmark-contact" not in dataset.manifest.metrics["findings"]
+
+
+def test_a_group_may_be_in_every_split_unless_the_domain_splits_by_group(tmp_path: Path, make: Any) -> None:
+    (tmp_path / "in").mkdir()
+    rows = [make.chat(f"What about matter {n}?", f"Answer {n}.", group="g") for n in range(20)]
+    make.lines(tmp_path / "in" / "a.jsonl", rows)
+
+    dataset = build(BuildConfig(), tmp_path / "in", tmp_path / "out")
+
+    assert dataset.manifest.metrics["blocks"] == []
+
+
+def test_what_the_doctor_blocks_fails_the_build_by_its_exit_code(
+    support: Path, tmp_path: Path, ta_data: Callable[..., Any]
+) -> None:
+    (tmp_path / "doctor.yaml").write_text("thresholds: {no-license: {severity: block, max_share: 0.5}}\n")
+
+    ran = ta_data("build", support, "--out", tmp_path / "out", "--doctor", tmp_path / "doctor.yaml")
+    fine = ta_data(
+        "build", support, "--out", tmp_path / "b", "--doctor", tmp_path / "doctor.yaml", "--license", "MIT"
+    )
+
+    assert (ran.code, fine.code) == (6, 0)
+    assert ran.err == f"error: {tmp_path / 'out'}: made, but the doctor blocks: no-license\n"
+    assert "doctor:  no-license" in ran.out
+    Artifact.open(tmp_path / "out", kind="dataset")
+
+
 def test_nothing_to_keep_is_an_error_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.md").write_text("Only prose.")
@@ -194,8 +234,7 @@ def test_splits_share_no_unit(asked: list[str], seed: int) -> None:
 
     splits = split_units(rows, units, shares=Shares(), seed=seed)
 
-    place = {r.id: name for name, members in splits.items() for r in members}
-    assert len(place) == len(rows)
+    place = {r.id: split for r, split in zip(rows, splits, strict=True)}
     for key in set(units):
         assert len({place[r.id] for r, unit in zip(rows, units, strict=True) if unit == key}) == 1
     for task in {r.task for r in rows if r.task}:
@@ -215,7 +254,7 @@ def test_new_rows_follow_the_frozen_rows_of_their_unit() -> None:
 
     splits = split_units(rows, units, shares=Shares(), seed=0, frozen={"r0": "test"})
 
-    assert {"r0", "r1"} <= {r.id for r in splits["test"]}
+    assert splits[:2] == ["test", "test"]
 
 
 def test_what_a_random_split_would_leak_is_told() -> None:

@@ -98,6 +98,26 @@ def test_the_domains_split_is_used_where_no_option_says_otherwise(
     assert [split["rows"] for split in printed["splits"].values()] == [12, 6, 6]
 
 
+def test_freeze_moves_no_old_row_when_data_is_added(
+    domain: Path, tmp_path: Path, ta_data: Run, make: Any
+) -> None:
+    def places(out: Path) -> dict[str, str]:
+        names = ("train", "validation", "test")
+        lines = [(name, line) for name in names for line in (out / f"{name}.jsonl").read_text().splitlines()]
+        return {json.loads(line)["id"]: name for name, line in lines}
+
+    result(ta_data, domain, "--out", tmp_path / "a", "--seed", 3)
+    text = (domain / "raw" / "files.md").read_text()
+    more = text.replace("cp-", "mv-").replace("Copy ", "Move ").replace("in case", "this time in")
+    (domain / "raw" / "aaa.md").write_text(more.replace(", number", ", this being"))
+
+    result(ta_data, domain, "--out", tmp_path / "b", "--freeze", tmp_path / "a")
+
+    old, new = places(tmp_path / "a"), places(tmp_path / "b")
+    assert {key: new[key] for key in old} == old
+    assert len(new) > len(old)
+
+
 def test_format_decides_between_two_readings(tmp_path: Path, make: Any, ta_data: Run) -> None:
     both = {**make.chat("A?", "B."), "prompt": "C?", "completion": "D."}
     file = make.lines(tmp_path / "x.jsonl", [both])
@@ -171,3 +191,18 @@ def test_help_loads_no_heavy_library() -> None:
 
     assert "prepare" in ran.stdout
     assert ran.stdout.rstrip().endswith("[]")
+
+
+def test_the_list_of_options_is_the_one_the_code_has() -> None:
+    from ta_data.reference import reference
+
+    written = Path(__file__).parents[1] / "OPTIONS.md"
+    if not written.exists():
+        pytest.skip("installed without its documentation")
+    assert written.read_text() == reference(), "python -m ta_data.reference > packages/ta-data/OPTIONS.md"
+
+
+def test_every_option_and_key_says_what_it_does() -> None:
+    from ta_data.reference import reference
+
+    assert [line for line in reference().splitlines() if line.endswith("|  |")] == []

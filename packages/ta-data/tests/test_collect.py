@@ -20,10 +20,8 @@ from ta_schemas.rows import ConversationRow, DocumentRow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, messy: Any) -> Path:
-    root = tmp_path_factory.mktemp("messy")
-    messy.write_messy(root)
-    return root
+def folder(messy_folder: Path) -> Path:
+    return messy_folder
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +60,7 @@ GOOD = {
     "good/one.pdf": ["Lids turn left"],
     "good/doc.docx": ["Lids close to the right."],
     "good/faq.xlsx": ["Color? | Red."],
+    "good/old.xls": ["Which wax? | Bees wax."],
     "good/faq.csv": ['How? | Like "this"; so.'],
     "good/stock.tsv": ["part: lid\ncount: 7"],
     "good/chat.jsonl": ["Ping? | Pong.", "S? | T."],
@@ -168,6 +167,37 @@ def test_the_mapping_of_columns_is_reported(collected: Any) -> None:
     mapping = collected[1].summary()["columns"]["good/faq.csv"]
 
     assert mapping == {"prompt": "Question", "answer": "Answer"}
+
+
+def test_the_mapping_is_shown_before_it_is_used(tmp_path: Path, ta_data: Callable[..., Any]) -> None:
+    (tmp_path / "t.csv").write_text("Subject,Text,Answer\nWie?,So.,Ja.\n")
+    (tmp_path / "u.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "x.bin").write_text("1")
+
+    shown = ta_data("collect", tmp_path, "--show-mapping").out.splitlines()
+    other = ta_data("collect", tmp_path, "--show-mapping", "--column", "prompt=Text").out.splitlines()
+
+    assert shown[:4] == [
+        "t.csv: csv, 1 rows",
+        "  prompt   <- Subject",
+        "  answer   <- Answer",
+        "  not used: Text",
+    ]
+    assert shown[4:6] == ["  user: Wie?", "  assistant: Ja."]
+    assert "--column prompt=NAME --column answer=NAME says which" in "\n".join(shown)
+    assert shown[-1] == "x.bin: skipped: no reader for .bin"
+    assert other[1] == "  prompt   <- Text"
+
+
+def test_items_of_a_list_have_a_place_each_and_keep_their_origin(tmp_path: Path) -> None:
+    items = [{"question": f"{n}?", "answer": "Yes.", "source": "wiki"} for n in range(3)]
+    (tmp_path / "a.json").write_text(json.dumps(items))
+
+    rows, _ = one(tmp_path)
+
+    assert [row.source for row in rows] == ["a.json#item=0", "a.json#item=1", "a.json#item=2"]
+    assert {row.id for row in rows} == {row.source for row in rows}
+    assert rows[0].extra == {}
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:

@@ -69,3 +69,14 @@ def test_every_term_is_known_to_the_context_or_schema_org(metadata: Any) -> None
     ):
         assert name in metadata["@context"]
     assert metadata["@context"]["@vocab"] == "https://schema.org/"
+
+
+def test_only_columns_that_the_rows_have_are_named(
+    chats: Path, tmp_path: Path, ta_data: Callable[..., Any]
+) -> None:
+    ta_data("prepare", chats, "--out", tmp_path / "out")
+
+    metadata = json.loads(ta_data("croissant", tmp_path / "out").out)
+
+    for record_set in metadata["recordSet"]:
+        assert [field["name"] for field in record_set["field"]] == ["id", "source", "messages"]

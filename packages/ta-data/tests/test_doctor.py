@@ -215,7 +215,7 @@ def test_the_exit_code_follows_the_severity(tmp_path: Path, ta_data: Callable[..
     assert ta_data("doctor", warned).code == 0
     assert ta_data("doctor", warned, "--strict").code == 6
     assert ta_data("doctor", bad).code == 6
-    assert "1 findings fail the check: empty-message" in ta_data("doctor", bad).err
+    assert "not fit to train on: empty-message" in ta_data("doctor", bad).err
 
 
 def test_the_settings_file_is_read_and_checked(tmp_path: Path, ta_data: Callable[..., Any]) -> None:

@@ -88,6 +88,37 @@ def test_predictions_of_ta_eval_are_joined_by_their_scores(tmp_path: Path, make:
     assert (texts(row), row.source) == (("A?", "yes", "no"), "good:q bad:q")
 
 
+VOTES = [("p1", "left"), ("p1", "left"), ("p1", "tie"), ("p2", "left"), ("p3", "both_bad"), ("p4", "right")]
+
+
+@pytest.mark.parametrize("name", ["", "votes.jsonl", "labels.jsonl"])
+def test_the_votes_of_an_ab_folder_are_pairs_without_its_key(
+    tmp_path: Path, make: Any, ta_data: Run, name: str
+) -> None:
+    folder = tmp_path / "ab"
+    folder.mkdir()
+    shown = [("p1", "One?", "good", "bad", ""), ("p2", "Two?", "no", "yes", ""), ("p3", "Three?", "x", "y", "")]
+    # p4 is p1 again with its sides exchanged, so a vote for its right is one for p1's left.
+    keys = ("id", "question", "left", "right", "repeat_of")
+    make.lines(
+        folder / "pairs.jsonl",
+        [dict(zip(keys, p, strict=True)) for p in (*shown, ("p4", "One?", "bad", "good", "p1"))],
+    )
+    make.lines(
+        folder / "votes.jsonl", [{"pair": pair, "rater": "a", "choice": choice} for pair, choice in VOTES]
+    )
+    make.lines(folder / "labels.jsonl", [])
+
+    ran = ta_data("pairs", folder / name, "--out", tmp_path / "out", "--validation", 0, "--max-skew", 1)
+
+    assert json.loads(ran.out)["left_out"] == {"margin too small": 1}
+    rows = read_jsonl(tmp_path / "out" / "train.jsonl", PreferenceRow)
+    assert {(*texts(row), row.margin) for row in rows} == {
+        ("One?", "good", "bad", 0.75),
+        ("Two?", "no", "yes", 1.0),
+    }
+
+
 def test_options_count(pairs: Any) -> None:
     rows = [scored("A?", "aa", 1.0), scored("A?", "bb", 0.4), scored("A?", "cc", 0.0)]
 

@@ -11,7 +11,7 @@ import pytest
 from ta_data import DataConfig, prepare
 from ta_data.config import Shares
 from ta_schemas.artifact import Artifact
-from ta_schemas.errors import ArtifactError
+from ta_schemas.errors import ArtifactError, InputError
 from ta_schemas.jsonl import read_jsonl
 from ta_schemas.rows import ConversationRow
 
@@ -274,3 +274,48 @@ def test_an_interrupted_replacement_leaves_the_old_artifact(
     assert "Traceback" not in ran.err
     assert Artifact.open(tmp_path / "out").digest == first.digest
     assert not list(tmp_path.glob("*.partial-*"))
+
+
+@pytest.fixture
+def mixed(domain: Path) -> Path:
+    """The domain with a table and a handbook among its knowledge base."""
+    (domain / "raw" / "desk.csv").write_text(
+        "Asked,Reply,Matter\nWhere to?,Over there then.,place\nWhere is it?,Over there.,place\n"
+    )
+    (domain / "raw" / "handbook.md").write_text("# H\n\n## Is it open?\n\nYes, it is open.\n\n## Rest\n\nx\n")
+    text = (domain / "domain.yaml").read_text()
+    columns = "{prompt: Asked, answer: Reply, task: Matter}"
+    (domain / "domain.yaml").write_text(
+        f"{text}  - {{path: raw/desk.csv, columns: {columns}, license: CC0-1.0}}\n"
+        "  - {path: raw/handbook.md, format: documents}\n"
+    )
+    return domain
+
+
+def test_tables_and_handbooks_stand_beside_a_knowledge_base(mixed: Path, tmp_path: Path) -> None:
+    dataset = prepare(DataConfig(), mixed, tmp_path / "out")
+
+    others = {row.source: row for row in rows_of(dataset) if not row.source.startswith("raw/files.md")}
+    assert others.keys() == {"raw/desk.csv:2", "raw/desk.csv:3", "raw/handbook.md:3"}
+    assert {others[f"raw/desk.csv:{n}"].task for n in (2, 3)} == {"place"}
+    assert others["raw/desk.csv:2"].license == "CC0-1.0"
+    stats = stats_of(dataset)
+    assert stats["columns"] == {"raw/desk.csv": {"prompt": "Asked", "answer": "Reply", "task": "Matter"}}
+    assert {s["format"] for s in stats["sources"]} == {"csv", "knowledge-base", "md"}
+
+
+def test_a_bad_line_of_a_table_stops_unless_it_is_to_be_skipped(mixed: Path, tmp_path: Path) -> None:
+    with (mixed / "raw" / "desk.csv").open("a") as file:
+        file.write("one,two,three,four\n")
+
+    with pytest.raises(InputError, match=r"desk\.csv:4: 4 columns, the header has 3"):
+        prepare(DataConfig(), mixed, tmp_path / "out")
+    dataset = prepare(DataConfig(on_error="skip"), mixed, tmp_path / "out")
+    assert stats_of(dataset)["funnel"]["drops"] == {"quote or delimiter does not fit": 1}
+
+
+def test_a_file_that_cannot_be_read_is_named(mixed: Path, tmp_path: Path) -> None:
+    (mixed / "raw" / "desk.csv").write_bytes(b"\x7fELF" * 9)
+
+    with pytest.raises(InputError, match=r"desk\.csv: skipped: binary content"):
+        prepare(DataConfig(), mixed, tmp_path / "out")

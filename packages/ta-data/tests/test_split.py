@@ -159,3 +159,21 @@ def test_a_share_of_nothing_gets_nothing() -> None:
     splits = split_rows(tasks_of_group("g", 20), by="task", shares=shares, seed=0)
 
     assert [len(splits[name]) for name in SPLITS] == [72, 8, 0]
+
+
+@given(data_sets(), data_sets(), st.integers(0, 5))
+def test_frozen_rows_stay_and_their_units_follow(
+    before: list[ConversationRow], more: list[ConversationRow], seed: int
+) -> None:
+    old = split_rows(before, by="task", shares=Shares(), seed=seed)
+    frozen = {r.id: name for name, members in old.items() for r in members}
+    added = [row(f"new-{r.id}", r.task, r.group, r.messages[0].content) for r in more]
+
+    new = split_rows([*added, *before], by="task", shares=Shares(), seed=seed, frozen=frozen)
+
+    place = {r.id: name for name, members in new.items() for r in members}
+    assert {key: place[key] for key in frozen} == frozen
+    units: dict[object, set[str]] = {}
+    for r in (*before, *added):
+        units.setdefault(unit_of(r, "task"), set()).add(place[r.id])
+    assert all(len(places) == 1 for places in units.values())

@@ -1,8 +1,10 @@
+import json
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ta_schemas import InputError, RowErrors, read_jsonl, write_jsonl
@@ -19,6 +21,7 @@ def write(path: Path, content: str | bytes) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(ConversationRow, id=text, messages=messages, group=text), max_size=5))
 def test_written_then_read_is_identity(rows: list[ConversationRow]) -> None:
     import tempfile
@@ -40,6 +43,35 @@ def test_unknown_fields_are_kept_in_rows_and_messages() -> None:
     assert to_object(to_row(raw, PreferenceRow)) == raw
 
 
+unknown = st.dictionaries(st.sampled_from(["x", "extra", "name", "kind"]), st.integers() | text, max_size=2)
+
+
+@settings(deadline=None)
+@given(unknown, unknown, st.sampled_from(["user", "boss"]))
+def test_the_quick_way_and_the_explaining_way_agree(
+    more: dict[str, object], inner: dict[str, object], role: str
+) -> None:
+    import tempfile
+
+    raw = {"id": "a", "messages": [{"role": role, "content": "x", **inner}], **more}
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "rows.jsonl", json.dumps(raw))
+        errors = RowErrors()
+        read = list(read_jsonl(path, ConversationRow, on_error="skip", errors=errors))
+    try:
+        assert read == [to_row(raw, ConversationRow)]
+        if not {"extra", "kind"} & {*more, *inner}:
+            assert to_object(read[0]) == raw
+    except msgspec.ValidationError:
+        assert (read, errors.count) == ([], 1)
+
+
+def test_a_row_that_is_nested_too_deep_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", '{"id": "a", "x": ' + "[" * 100_000)
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: not valid JSON"):
+        list(read_jsonl(path, ConversationRow))
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -47,6 +79,11 @@ def test_unknown_fields_are_kept_in_rows_and_messages() -> None:
         ('{"id": 3, "messages": []}', "2: id: expected `str`, got `int`"),
         ('{"id": "a", "messages": [{"role": "boss", "content": "x"}]}', r"2: messages\[.*role: invalid enum"),
         ('{"id": "a", "messages": [{"role": "user"}]}', r"2: messages\[.*content: required field is missing"),
+        (
+            '{"id": "a", "messages": [{"role": "user", "x": 1}]}',
+            r"2: messages\[.*content: required field is missing",
+        ),
+        ('{"id": "a", "x": 1}', "2: messages: required field is missing"),
         ('{"id": "a", ', "2: not valid JSON"),
         ("[1]", "2: row: expected `object`, got `array`"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from ta_data.groups import digest
 from ta_schemas.rows import ConversationRow, Row
 
 ROLES = ("system", "user", "assistant")
@@ -35,27 +36,26 @@ class DropRow(Row, kw_only=True, omit_defaults=True):
 
 
 class Checker:
-    """Checks rows one after the other, and remembers them to find duplicates."""
+    """Checks rows one after the other, and remembers them to find duplicates: 200 bytes a row."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, str] = {}
-        self._conversations: dict[tuple[tuple[str, str], ...], str] = {}
+        self._ids: dict[int, str] = {}
+        self._conversations: dict[int, str] = {}
 
     def fault(self, record: Record) -> Bad | None:
         """The first fault of the row, or None; only a kept row is remembered."""
         where, row = record
         turns = tuple((m.role, m.content.strip()) for m in row.messages)
-        for reason, detail in (*_faults(turns), *self._duplicates(row.id, turns)):
+        for reason, detail in _faults(turns):
             return Bad(where, reason, detail, row.id)
-        self._ids[row.id] = where
-        self._conversations[turns] = where
+        named, said = digest(row.id), digest("\0".join(f"{role}\0{content}" for role, content in turns))
+        if named in self._ids:
+            return Bad(where, "duplicate id", f"id {row.id!r} is used already at {self._ids[named]}", row.id)
+        if said in self._conversations:
+            what = f"the same conversation stands at {self._conversations[said]}"
+            return Bad(where, "duplicate conversation", what, row.id)
+        self._ids[named] = self._conversations[said] = where
         return None
-
-    def _duplicates(self, row_id: str, turns: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:
-        if row_id in self._ids:
-            yield "duplicate id", f"id {row_id!r} is used already at {self._ids[row_id]}"
-        if turns in self._conversations:
-            yield "duplicate conversation", f"the same conversation stands at {self._conversations[turns]}"
 
 
 def _faults(turns: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, str]]:

@@ -67,6 +67,9 @@ def prepare_command(
     format: Annotated[
         Format | None, typer.Option(help="How to read the files. Default: by their names and keys.")
     ] = None,
+    freeze: Annotated[
+        Path | None, typer.Option(help="An earlier dataset whose rows keep their splits.")
+    ] = None,
     on_error: Annotated[
         OnError,
         typer.Option(help="At a bad row: raise (stop, name it) or skip (leave it out, count it)."),
@@ -96,7 +99,7 @@ def prepare_command(
     }
     config = validated(DataConfig, given, where="command line")
     place = out or Path("runs") / source.resolve().stem / "dataset"
-    _show(prepare(config, source, place, replace=force), as_json=as_json)
+    _show(prepare(config, source, place, frozen=freeze, replace=force), as_json=as_json)
 
 
 app.command("build")(build_command)

@@ -29,7 +29,7 @@ def augment_command(
     ] = False,
     count: Annotated[int, typer.Option(min=1, help="Rows asked for in a request.")] = 3,
     domain: Annotated[
-        Path | None, typer.Option(help="A domain folder: its system prompt and its refusal are used.")
+        Path | None, typer.Option(help="A domain folder: its system prompt, answer style and refusal are used.")
     ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only tell requests, tokens and cost; nothing is sent.")
@@ -76,7 +76,7 @@ def augment_command(
         raise InputError("--teacher and --model: name the server's base URL and the model, or pass --offline")
     from ta_data.augment.teacher import Teacher
 
-    system, refusal = _domain(domain)
+    system, refusal, style = _domain(domain)
     place = cache or (out.with_name(f"{out.name}.cache.jsonl") if out else Path("augment.cache.jsonl"))
     asked = Teacher(
         teacher,
@@ -97,6 +97,7 @@ def augment_command(
                 out,
                 refusal=refusal,
                 system=system,
+                style=style,
                 concurrency=concurrency,
                 rejected=rejected,
                 progress=lambda done, _: bar.update(task, completed=done),
@@ -106,13 +107,13 @@ def augment_command(
     write_summary(result, summary)
 
 
-def _domain(folder: Path | None) -> tuple[str, str]:
+def _domain(folder: Path | None) -> tuple[str, str, list[str]]:
     if folder is None:
-        return "", "I do not know that."
+        return "", "I do not know that.", []
     from ta_data.domain import load_domain
 
     domain = load_domain(folder)[1]
-    return domain.system_prompt, domain.refusal or "I do not know that."
+    return domain.system_prompt, domain.refusal or "I do not know that.", domain.answer_style
 
 
 def _bar() -> "Progress":

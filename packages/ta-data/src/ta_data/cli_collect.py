@@ -7,7 +7,10 @@ import typer
 
 
 def collect_command(
-    source: Annotated[Path, typer.Argument(help="A folder or file of anything, or a domain folder.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A folder or file of anything, a domain folder, a URL, hf://datasets/OWNER/NAME."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Write a corpus artifact here. Default: JSON lines on stdout.")
     ] = None,
@@ -19,6 +22,9 @@ def collect_command(
     ] = None,
     max_file_mb: Annotated[int, typer.Option(help="Larger files are not read (line formats stream).")] = 64,
     timeout: Annotated[float, typer.Option(help="Seconds a reader may work without giving a row.")] = 20.0,
+    show_mapping: Annotated[
+        bool, typer.Option("--show-mapping", help="Only tell how each file and its columns would be read.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the artifact at --out.")] = False,
 ) -> None:
     """Read Markdown, HTML, text, PDF, DOCX, workbooks, CSV, JSON, dumps, mail, man pages and zips.
@@ -28,19 +34,29 @@ def collect_command(
 
     Example: ta-data collect ~/support --license CC-BY-4.0 --out runs/support/corpus
 
+    Example: ta-data collect tickets.xlsx --show-mapping
+
     Example: ta-data collect ~/support | ta-data pii | ta-data dedup > rows.jsonl
     """
     from ta_data.collect.corpus import collect_corpus
     from ta_data.collect.folder import Account, read_sources, sources_of
     from ta_data.collect.outcome import Limits
     from ta_data.pipe import Out, write_summary
+    from ta_data.progress import status
     from ta_schemas.jsonl import to_object
     from ta_schemas.rows import Row
 
     limits = Limits(file_mb=max_file_mb, silent_s=timeout)
-    sources = sources_of(source, license=license, columns=_columns(column or []))
+    sources = sources_of(source, license=license, columns=named_columns(column or []))
+    if show_mapping:
+        from ta_data.collect.mapping import show_mapping as lines
+
+        for line in lines(sources, limits):
+            typer.echo(line)
+        return
     if out is not None:
-        artifact = collect_corpus(sources, out, limits=limits, replace=force)
+        with status() as tell:
+            artifact = collect_corpus(sources, out, limits=limits, replace=force, tell=tell)
         write_summary({**_stats(artifact.path), "path": str(out), "digest": artifact.digest}, summary)
         return
     account = Account()
@@ -59,7 +75,8 @@ def _stats(corpus: Path) -> dict[str, object]:
     return stats
 
 
-def _columns(given: list[str]) -> dict[str, str]:
+def named_columns(given: list[str]) -> dict[str, str]:
+    """The mapping of `role=column` options. Raises InputError for an unknown role."""
     from ta_data.collect.columns import NAMES
     from ta_schemas.errors import InputError
 

@@ -57,4 +57,4 @@ def doctor_command(
         print_report(diagnosis, Console())
     bad = [f.check for f in diagnosis.findings if f.severity == "block" or strict]
     if bad:
-        raise GateError(f"{source}: {len(bad)} findings fail the check: {', '.join(bad)}")
+        raise GateError(f"{source}: not fit to train on: {', '.join(bad)}")

@@ -1,5 +1,10 @@
 """Preferences, feedback and the audit trail: pairs, feedback, diff, explain, forget, croissant."""
 
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,35 +50,60 @@ def pairs_command(
 
 
 def feedback_command(
-    events: Annotated[Path, typer.Argument(help="Feedback events, JSON lines (messages, rating, correction).")],
+    events: Annotated[
+        Path,
+        typer.Argument(help="Feedback events (messages, rating, correction) or attempts.jsonl of ta-safety."),
+    ],
     dataset: Annotated[Path, typer.Option(help="The dataset that is to grow.")],
     review: Annotated[Path, typer.Option(help="The review list, CSV: written if it is not there.")],
     out: Annotated[Path | None, typer.Option(help="Where the next version goes, once decided.")] = None,
     against: Annotated[list[Path] | None, typer.Option(help="A benchmark to keep out.")] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Go through the list here: accept, reject, edit, skip, quit.")
+    ] = False,
     force: Force = False,
 ) -> None:
     """Turn feedback into reviewed rows of the next dataset version.
 
     First run: personal data masked, duplicates and benchmark contacts left out, a
-    review list written. Fill in accept or reject; the second run merges.
+    review list written. Fill in accept or reject, and better the answers where you can,
+    in a spreadsheet or with --ask; the run with --out merges.
+
+    Example: ta-data feedback events.jsonl --dataset runs/x/dataset --review r.csv --ask
 
     Example: ta-data feedback events.jsonl --dataset runs/x/dataset --review r.csv --out runs/x/dataset-2
     """
-    from ta_data.versions.feedback import candidates, merge, read_decisions, review_list
+    from ta_data.versions.feedback import candidates, merge
+    from ta_data.versions.review import ask_all, read_list, write_list
     from ta_schemas.artifact import Artifact
     from ta_schemas.errors import InputError
 
     old = Artifact.open(dataset, kind="dataset")
     rows, reasons = candidates(events, old, against or [])
-    if not review.exists():
-        partial = review.with_name(f"{review.name}.partial")
-        partial.write_text(review_list(rows), encoding="utf-8", newline="")
-        partial.replace(review)
+    if ask:
+        decided = ask_all(review, rows, _key, _edited)
+        left = sum(not (row.id in decided and decided[row.id].word) for row in rows)
+        typer.echo(f"{len(rows) - left} decided, {left} left: {review}", err=True)
+        if out is None:
+            return
+    elif not review.exists():
+        write_list(review, rows, {})
         _print({"to_review": len(rows), "left_out": reasons, "review": str(review)})
         return
     if out is None:
-        raise InputError(f"{review}: is there already: pass --out to merge its decisions, or remove it")
-    _print({**merge(old, rows, read_decisions(review), out, replace=force), "left_out": reasons})
+        raise InputError(f"{review}: is there already: --out merges its decisions, --ask goes on with it")
+    _print({**merge(old, rows, read_list(review), out, replace=force), "left_out": reasons})
+
+
+def _key(text: str) -> str:
+    """The key pressed at a text; the end of the input is `q`."""
+    typer.echo(f"\n{text}", err=True)
+    while True:
+        typer.echo("accept, reject, edit, skip, quit [a/r/e/s/q]: ", err=True, nl=False)
+        line = sys.stdin.readline()
+        said = line.strip().lower()[:1] if line else "q"
+        if said and said in "aresq":
+            return said
 
 
 def diff_command(old: Dataset, new: Annotated[Path, typer.Argument(help="A later version of it.")]) -> None:
@@ -129,6 +159,16 @@ def croissant_command(dataset: Dataset) -> None:
     from ta_schemas.artifact import Artifact
 
     _print(croissant(Artifact.open(dataset, kind="dataset")))
+
+
+def _edited(text: str) -> str:
+    """The text after the user's editor."""
+    with tempfile.NamedTemporaryFile("w+", suffix=".md", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        subprocess.run([*shlex.split(editor), file.name], check=False)
+        return Path(file.name).read_text(encoding="utf-8")
 
 
 def _print(result: dict[str, Any]) -> None:

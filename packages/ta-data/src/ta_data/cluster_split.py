@@ -5,22 +5,27 @@ join it, so that adding data moves nothing.
 """
 
 import random
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from ta_data.clean.near import Texts
 from ta_data.config import Shares
-from ta_data.split import SPLITS, Unit, deal
+from ta_data.split import Unit, deal, held_out_first
 from ta_schemas.rows import ConversationRow, Split
 
-HELD_OUT_FIRST: tuple[Split, ...] = ("test", "validation", "train")
 
-
-def units_of(rows: Sequence[ConversationRow], *, near: float, by_group: bool) -> list[Unit]:
+def units_of(rows: Iterable[ConversationRow], *, near: float, by_group: bool) -> list[Unit]:
     """The unit of each row: all that shares a task (or group) or a cluster of similar questions."""
     texts = Texts(fields=1, threshold=near)
-    for row in rows:
+    home: dict[str, int] = {}
+    ids: list[str] = []
+    together: list[tuple[int, int]] = []
+    for i, row in enumerate(rows):
         texts.add([" ".join(m.content for m in row.messages if m.role == "user")])
+        ids.append(row.id)
+        name = (row.group if by_group else "") or row.task
+        if name and home.setdefault(name, i) != i:
+            together.append((home[name], i))
     parent = texts.clusters()
 
     def root(i: int) -> int:
@@ -29,45 +34,40 @@ def units_of(rows: Sequence[ConversationRow], *, near: float, by_group: bool) ->
             i = parent[i]
         return i
 
-    home: dict[str, int] = {}
-    for i, row in enumerate(rows):
-        name = (row.group if by_group else "") or row.task
-        if name:
-            a, b = sorted((root(home.setdefault(name, i)), root(i)))
-            parent[b] = a
+    for first, i in together:
+        a, b = sorted((root(first), root(i)))
+        parent[b] = a
     # Named by a member's id: the same unit has the same name when rows are added around it.
     names: dict[int, str] = {}
-    for i, row in enumerate(rows):
-        names[root(i)] = min(names.get(root(i), row.id), row.id)
-    return [("unit", names[root(i)]) for i in range(len(rows))]
+    for i, row_id in enumerate(ids):
+        names[root(i)] = min(names.get(root(i), row_id), row_id)
+    units: dict[int, Unit] = {i: ("unit", name) for i, name in names.items()}
+    return [units[root(i)] for i in range(len(ids))]
 
 
 def split_units(
-    rows: Sequence[ConversationRow],
+    rows: Iterable[ConversationRow],
     units: Sequence[Unit],
     *,
     shares: Shares,
     seed: int,
     frozen: Mapping[str, Split] | None = None,
-) -> dict[Split, list[ConversationRow]]:
-    """Deal the units out; rows named in `frozen` keep their split, and the rest of their unit follows them."""
+) -> list[Split]:
+    """The split of each row: units dealt out whole; rows named in `frozen` keep theirs, their unit follows."""
     frozen = frozen or {}
-    members: dict[Unit, list[ConversationRow]] = defaultdict(list)
-    for row, unit in zip(rows, units, strict=True):
-        members[unit].append(row)
     bound: dict[Unit, Split] = {}
-    for unit, its in members.items():
-        homes = {frozen[row.id] for row in its if row.id in frozen}
-        if homes:
-            # Where an old split was torn already, new rows go where they cannot leak into training.
-            bound[unit] = next(name for name in HELD_OUT_FIRST if name in homes)
-    free = {unit: len(its) for unit, its in members.items() if unit not in bound}
-    strata: dict[Unit, tuple[str, str]] = {unit: (members[unit][0].kind, "") for unit in free}
-    place: dict[Unit, Split] = {**deal(free, strata=strata, shares=shares, seed=seed), **bound}
-    out: dict[Split, list[ConversationRow]] = {name: [] for name in SPLITS}
-    for row, unit in zip(rows, units, strict=True):
-        out[frozen.get(row.id, place[unit])].append(row)
-    return out
+    sizes: Counter[Unit] = Counter()
+    strata: dict[Unit, tuple[str, str]] = {}
+    old: dict[int, Split] = {}
+    for i, (row, unit) in enumerate(zip(rows, units, strict=True)):
+        sizes[unit] += 1
+        strata.setdefault(unit, (row.kind, ""))
+        if row.id in frozen:
+            old[i] = frozen[row.id]
+            bound[unit] = held_out_first((old[i], bound.get(unit, old[i])))
+    free = {unit: size for unit, size in sizes.items() if unit not in bound}
+    place = {**deal(free, strata=strata, shares=shares, seed=seed), **bound}
+    return [old.get(i, place[unit]) for i, unit in enumerate(units)]
 
 
 def random_leak(units: Sequence[Unit], *, shares: Shares, seed: int) -> float:

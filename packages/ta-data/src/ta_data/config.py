@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ta_schemas.errors import InputError
 from ta_schemas.jsonl import OnError
 
-Format = Literal["knowledge-base", "messages", "sharegpt", "alpaca", "prompt-completion"]
+Format = Literal["knowledge-base", "messages", "sharegpt", "alpaca", "prompt-completion", "documents"]
 SplitBy = Literal["task", "group"]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ta_data.split import SPLITS
 from ta_schemas.artifact import Artifact
+from ta_schemas.jsonl import read_objects
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -19,9 +20,12 @@ CONTEXT: dict[str, Any] = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
     "fileSet": "cr:fileSet",
     "format": "cr:format",
     "includes": "cr:includes",
@@ -38,6 +42,7 @@ CONTEXT: dict[str, Any] = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -68,7 +73,8 @@ def croissant(dataset: Artifact) -> dict[str, Any]:
         or f"{total} conversations: {config.get('title') or config.get('domain')}",
         "license": _license(config.get("license", "")),
         "url": f"urn:{dataset.digest}",
-        "version": dataset.digest,
+        "version": f"1.0.0+{dataset.digest.removeprefix('sha256:')[:12]}",
+        "citeAs": f"{config.get('title') or config.get('domain', 'dataset')}, {dataset.digest}",
         "datePublished": manifest.created_at.date().isoformat(),
         "inLanguage": config.get("language", "en"),
         "creator": {"@type": "sc:Organization", "name": config.get("title") or config.get("domain", "unknown")},
@@ -85,22 +91,34 @@ def croissant(dataset: Artifact) -> dict[str, Any]:
             }
             for name in names
         ],
-        "recordSet": [_record_set(name) for name in names],
+        "recordSet": [_record_set(name, _fields_of(dataset, name)) for name in names],
     }
 
 
-def _record_set(split: str) -> dict[str, Any]:
-    def source(path: str) -> dict[str, Any]:
-        return {"fileObject": {"@id": f"{split}.jsonl"}, "extract": {"jsonPath": path}}
+def _fields_of(dataset: Artifact, split: str) -> list[str]:
+    """Those of `FIELDS` that a row of the split has: a loader looks for every column that is named."""
+    missing = dict.fromkeys(FIELDS)
+    for _, row in read_objects(dataset.file(f"{split}.jsonl")):
+        for name in [name for name in missing if name in row]:
+            del missing[name]
+        if not missing:
+            break
+    return [name for name in FIELDS if name not in missing]
 
-    def field(name: str, about: str, path: str) -> dict[str, Any]:
+
+def _record_set(split: str, names: list[str]) -> dict[str, Any]:
+    def source(column: str, path: str) -> dict[str, Any]:
+        read = {"fileObject": {"@id": f"{split}.jsonl"}, "extract": {"column": column}}
+        return {**read, "transform": {"jsonPath": path}} if path else read
+
+    def field(name: str, about: str, column: str, path: str = "") -> dict[str, Any]:
         return {
             "@type": "cr:Field",
             "@id": f"{split}/{name}",
             "name": name,
             "description": about,
             "dataType": "sc:Text",
-            "source": source(path),
+            "source": source(column, path),
         }
 
     messages = {
@@ -110,11 +128,11 @@ def _record_set(split: str) -> dict[str, Any]:
         "description": "the turns, as OpenAI chat completions have them",
         "repeated": True,
         "subField": [
-            field("messages/role", "system, user or assistant", "$.messages[*].role"),
-            field("messages/content", "the text of the turn", "$.messages[*].content"),
+            field("messages/role", "system, user or assistant", "messages", "role"),
+            field("messages/content", "the text of the turn", "messages", "content"),
         ],
     }
-    fields = [field(name, about, f"$.{name}") for name, about in FIELDS.items()]
+    fields = [field(name, FIELDS[name], name) for name in names]
     return {
         "@type": "cr:RecordSet",
         "@id": split,

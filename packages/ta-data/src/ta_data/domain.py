@@ -3,6 +3,7 @@
 A folder or a file without a `domain.yaml` is a domain too: a nameless one with default settings.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(description="relative to domain.yaml")
+    path: str = Field(
+        description="relative to domain.yaml; collect and build also take a URL or hf://datasets/OWNER/NAME"
+    )
     format: Format | None = Field(default=None, description="None: by the files' names and keys")
     license: str = Field(default="", description="of its rows, where they bring none (collect and build)")
     columns: dict[str, str] = Field(
@@ -35,7 +38,7 @@ class SplitSettings(Shares):
 
 
 class Domain(BaseModel):
-    """What `domain.yaml` may hold. The last six keys are for the other stages; here they only pass."""
+    """What `domain.yaml` may hold. The last seven keys are for the other stages; here they only pass."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,20 +49,26 @@ class Domain(BaseModel):
     system_prompt: str = Field(default="", description="put before every conversation that has none")
     scope: str = Field(default="", description="what the assistant is for")
     refusal: str = Field(default="", description="the answer to what is out of scope")
-    sources: list[Source] = Field(default_factory=lambda: [Source(path=".")], min_length=1)
-    split: SplitSettings = Field(default_factory=SplitSettings)
+    sources: list[Source] = Field(
+        default_factory=lambda: [Source(path=".")], min_length=1, description="what is read; none: the folder"
+    )
+    split: SplitSettings = Field(default_factory=SplitSettings, description="how the rows are dealt out")
     benchmark: str = Field(default="", description="held-out questions, never trained on")
 
     general: str = Field(default="", description="general questions, to notice what was forgotten")
-    answer_style: list[str] = Field(default_factory=list)
-    rubric: list[Any] = Field(default_factory=list)
-    safety: dict[str, Any] = Field(default_factory=dict)
-    red_team: str = ""
-    injection: str = ""
+    answer_style: list[str] = Field(default_factory=list, description="for who writes answers")
+    rubric: list[Any] = Field(default_factory=list, description="what a judge looks at (ta-eval)")
+    safety: dict[str, Any] = Field(default_factory=dict, description="policy and rails (ta-safety)")
+    release: dict[str, Any] = Field(default_factory=dict, description="conditions of a release (tunedassist)")
+    red_team: str = Field(default="", description="scenarios of attack (ta-safety)")
+    injection: str = Field(default="", description="injected instructions to be noticed (ta-safety)")
 
 
-def load_domain(source: Path) -> tuple[Path, Domain]:
-    """The domain's folder and settings for a domain folder, a plain folder, or one file."""
+def load_domain(source: Path | str) -> tuple[Path, Domain]:
+    """The domain's folder and settings for a domain folder, a plain folder, one file, or an address."""
+    if "://" in str(source):
+        name = re.sub(r"\W+", "-", str(source).partition("://")[2].partition("?")[0]).strip("-")
+        return Path(), Domain(name=name, sources=[Source(path=str(source))])
     source = Path(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")

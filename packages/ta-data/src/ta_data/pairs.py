@@ -1,7 +1,8 @@
 """`ta-data pairs`: several answers to a prompt become chosen and rejected.
 
-Sources, each a file: predictions with scores (ta-eval's artifacts, or rows with `prompt`, `output`, `score`),
-people's corrections (feedback rows), and A/B votes (`prompt`, `a`, `b`, `winner`).
+Sources, each by file: predictions with scores (ta-eval's artifacts, or rows with `prompt`, `output`, `score`),
+people's corrections (feedback rows), A/B votes (`prompt`, `a`, `b`, `winner`), and a folder of `ta-eval ab`
+with its `pairs.jsonl` and `votes.jsonl`, or the `labels.jsonl` in it.
 """
 
 import hashlib
@@ -21,6 +22,10 @@ from ta_schemas.errors import InputError
 from ta_schemas.jsonl import write_jsonl
 from ta_schemas.manifest import MANIFEST_NAME
 from ta_schemas.rows import Message, PreferenceRow
+
+VOTES = "votes.jsonl"
+VOTED = {"left": (1.0, 0.0), "right": (0.0, 1.0), "tie": (0.5, 0.5), "both_bad": (0.0, 0.0)}
+"""What a vote is worth to the left and to the right answer."""
 
 
 class PairsConfig(BaseModel):
@@ -106,6 +111,10 @@ def read_answers(source: Path, reasons: Counter[str]) -> Iterator[tuple[list[Obj
     if (source / MANIFEST_NAME).is_file() and (source / "predictions.jsonl").is_file():
         yield from _from_predictions(Artifact.open(source, kind="predictions"), reasons)
         return
+    folder = source.parent if source.name in (VOTES, "labels.jsonl") else source
+    if (folder / VOTES).is_file() and (folder / "pairs.jsonl").is_file():
+        yield from _from_votes(folder, reasons)
+        return
     for placed in read_rows(source):
         if isinstance(placed, Bad):
             reasons[placed.reason] += 1
@@ -126,6 +135,28 @@ def _from_predictions(artifact: Artifact, reasons: Counter[str]) -> Iterator[tup
             reasons["answer without a score"] += 1
             continue
         yield asked[key], Answer(str(placed.row["output"]), float(score), f"{artifact.path.name}:{key}")
+
+
+def _from_votes(folder: Path, reasons: Counter[str]) -> Iterator[tuple[list[Object], Answer]]:
+    """Both answers of each pair, scored by the share of its raters that chose it; a tie counts for half.
+
+    A pair shown again with its sides exchanged is the same pair; who is who need not be known.
+    """
+    pairs = {str(placed.row["id"]): placed.row for placed in _rows(folder / "pairs.jsonl")}
+    votes: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for placed in _rows(folder / VOTES):
+        pair = pairs.get(str(placed.row.get("pair")))
+        worth = VOTED.get(str(placed.row.get("choice")))
+        if pair is None or worth is None:
+            reasons["vote on no pair"] += 1
+        elif first := pair.get("repeat_of"):
+            votes[str(first)].append(worth[::-1])
+        else:
+            votes[str(pair["id"])].append(worth)
+    for key, given in votes.items():
+        for side, worth in zip(("left", "right"), zip(*given, strict=True), strict=True):
+            text, score = str(pairs[key][side]), sum(worth) / len(given)
+            yield _prompt(pairs[key]["question"]), Answer(text, score, f"{folder.name}:{key}")
 
 
 def _from_row(row: Object, where: str) -> Iterator[tuple[list[Object], Answer]]:

@@ -2,9 +2,8 @@
 
 import os
 import sys
-import tempfile
-from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
@@ -12,6 +11,7 @@ from typing import IO, Any, NamedTuple, Self
 import msgspec
 
 from ta_data.checks import Bad
+from ta_data.spool import Spool
 from ta_schemas.errors import InputError
 from ta_schemas.jsonl import MAX_LINE_BYTES, to_object
 from ta_schemas.manifest import MANIFEST_NAME
@@ -20,6 +20,7 @@ STDIN = Path("-")
 ROW_FILES = ("train", "validation", "test", "documents", "conversations", "predictions", "feedback")
 
 Object = dict[str, Any]
+EXAMPLES = 5
 
 
 class Placed(NamedTuple):
@@ -84,41 +85,17 @@ def _lines(stream: IO[bytes], name: str) -> Iterator[Placed | Bad]:
         )
 
 
-class Rows:
-    """Rows that are gone through more than once, kept in a temporary file: a million cost no memory."""
+class Rows(Spool[Placed]):
+    """Rows that are gone through more than once; lines that are none are in `bad`."""
 
     def __init__(self, source: Path) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed on leaving
-        self._starts = array("q", [0])
-        self._places: list[str] = []
+        super().__init__(Placed)
         self.bad: list[Bad] = []
-        encode = msgspec.json.Encoder().encode
         for placed in read_rows(source):
             if isinstance(placed, Bad):
                 self.bad.append(placed)
-                continue
-            self._places.append(placed.where)
-            self._starts.append(self._starts[-1] + self._file.write(encode(placed.row) + b"\n"))
-        self._file.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[Placed]:
-        self._file.seek(0)
-        for where, line in zip(self._places, self._file, strict=True):
-            yield Placed(where, msgspec.json.decode(line))
-
-    def __getitem__(self, i: int) -> Placed:
-        # pread, since rows are looked up while others are gone through.
-        line = os.pread(self._file.fileno(), self._starts[i + 1] - self._starts[i], self._starts[i])
-        return Placed(self._places[i], msgspec.json.decode(line))
+            else:
+                self.append(placed)
 
 
 class Out:
@@ -163,22 +140,53 @@ class Out:
         self._partial.unlink(missing_ok=True)
 
 
-def drop(place: str, row: Object, reason: str, detail: str = "", **more: Any) -> Object:
-    """A line of a file of dropped rows."""
-    return {"id": str(row.get("id") or place), "reason": reason, "source": place, "detail": detail, **more}
+class Left:
+    """What is left out: counted by reason, the first few kept, every line written where a file is wanted."""
 
+    def __init__(self, path: Path | None) -> None:
+        self._out = None if path is None else Out(path)
+        self.reasons: Counter[str] = Counter()
+        self.examples: list[Object] = []
 
-def bad_line(bad: Bad) -> Object:
-    """The same for what was no row at all."""
-    return {"id": bad.id or bad.where, "reason": bad.reason, "source": bad.where, "detail": bad.detail}
+    def __enter__(self) -> Self:
+        if self._out is not None:
+            self._out.__enter__()
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._out is not None:
+            self._out.__exit__(kind, error, trace)
 
-def write_all(path: Path | None, rows: Iterable[Any]) -> None:
-    """Write rows to a file; nothing where no file is wanted."""
-    if path is not None:
-        with Out(path) as out:
-            for row in rows:
-                out.write(row)
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+    def row(self, placed: Placed, reason: str, detail: str = "", **more: Any) -> None:
+        """Leave a row out."""
+        name = str(placed.row.get("id") or placed.where)
+        self._add({"id": name, "reason": reason, "source": placed.where, "detail": detail, **more})
+
+    def bad(self, bad: Bad) -> None:
+        """The same for what was no row at all."""
+        line = {"id": bad.id or bad.where, "reason": bad.reason, "source": bad.where, "detail": bad.detail}
+        self._add(line)
+
+    def summary(self, read: int) -> Object:
+        """Counts of `read` rows by outcome and reason, with examples."""
+        return {
+            "input": read,
+            "output": read - len(self),
+            "dropped": dict(sorted(self.reasons.items())),
+            "examples": self.examples,
+        }
+
+    def _add(self, line: Object) -> None:
+        self.reasons[line["reason"]] += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(line)
+        if self._out is not None:
+            self._out.write(line)
 
 
 def write_summary(summary: Any, path: Path | None) -> None:

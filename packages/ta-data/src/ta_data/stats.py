@@ -1,12 +1,15 @@
 """Counts for `stats.json`: splits, kinds, and how long prompts and answers are."""
 
 import hashlib
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ta_data.checks import Bad, Record
+from ta_data.checks import Record
+from ta_data.places import file_of
+from ta_data.split import SPLITS
 from ta_schemas.errors import InputError
 from ta_schemas.rows import ConversationRow, Split
 
@@ -49,69 +52,99 @@ def load_counting(tokenizer: Path | None) -> Counting:
     return Counting("tokens", f"sha256:{hashlib.sha256(raw).hexdigest()}", measure)
 
 
-def describe(
-    splits: Mapping[Split, Sequence[ConversationRow]],
-    kept: Sequence[Record],
-    dropped: Sequence[Bad],
-    *,
-    formats: Mapping[str, str],
-    counting: Counting,
-) -> dict[str, Any]:
-    """The content of `stats.json`: funnel, sources, splits, lengths."""
-    rows = [record.row for record in kept]
-    return {
-        "funnel": {
-            "input": len(kept) + len(dropped),
-            "drops": dict(sorted(Counter(bad.reason for bad in dropped).items())),
-            "output": sum(len(members) for members in splits.values()),
-        },
-        "sources": _describe_sources(kept, formats),
-        "splits": {name: _describe(members) for name, members in splits.items()},
-        "all": _describe(rows),
-        "lengths": describe_lengths(rows, counting),
-    }
+class Described:
+    """Collects the content of `stats.json`, a row at a time: funnel, sources, splits, lengths.
 
-
-def _describe_sources(kept: Iterable[Record], formats: Mapping[str, str]) -> list[dict[str, Any]]:
-    files = Counter(formats.values())
-    rows = Counter(formats[record.where.rpartition(":")[0]] for record in kept)
-    return [{"format": name, "files": files[name], "rows": rows[name]} for name in sorted(files)]
-
-
-def _describe(rows: Sequence[ConversationRow]) -> dict[str, Any]:
-    return {
-        "rows": len(rows),
-        "tasks": len({row.task for row in rows if row.task}),
-        "groups": len({row.group for row in rows if row.group}),
-        "multi_turn": sum(sum(m.role == "user" for m in row.messages) > 1 for row in rows),
-        "kinds": dict(sorted(Counter(row.kind for row in rows).items())),
-    }
-
-
-def describe_lengths(rows: Sequence[ConversationRow], counting: Counting) -> dict[str, Any]:
-    """Quantiles and histogram of prompt, answer and total, in the texts alone.
-
-    The answer is what the assistant says in all turns, the prompt everything else. What a chat template adds
-    is not counted: it differs from model to model.
+    `formats` is the format of each file that was read.
     """
-    prompts, answers = [], []
-    for start in range(0, len(rows), BATCH_ROWS):
-        batch = rows[start : start + BATCH_ROWS]
-        lengths = iter(counting.measure([m.content for row in batch for m in row.messages]))
-        for row in batch:
+
+    def __init__(self, formats: Mapping[str, str], counting: Counting) -> None:
+        self._formats, self._counting = formats, counting
+        self._rows_of: Counter[str] = Counter()
+        self._splits = {name: _Tally() for name in SPLITS}
+        self._all = _Tally()
+        self._waiting: list[ConversationRow] = []
+        self._prompts, self._answers = array("I"), array("I")
+
+    def add(self, split: Split, record: Record) -> None:
+        """Take one row."""
+        file = file_of(record.where)
+        self._rows_of[self._formats[file]] += 1
+        self._splits[split].add(record.row)
+        self._all.add(record.row)
+        self._waiting.append(record.row)
+        if len(self._waiting) == BATCH_ROWS:
+            self._measure()
+
+    def as_json(self, dropped: Mapping[str, int]) -> dict[str, Any]:
+        """The whole, with what was dropped by reason."""
+        self._measure()
+        files = Counter(self._formats.values())
+        rows = self._all.rows
+        return {
+            "funnel": {
+                "input": rows + sum(dropped.values()),
+                "drops": dict(sorted(dropped.items())),
+                "output": rows,
+            },
+            "sources": [
+                {"format": name, "files": files[name], "rows": self._rows_of[name]} for name in sorted(files)
+            ],
+            "splits": {name: tally.as_json() for name, tally in self._splits.items()},
+            "all": self._all.as_json(),
+            "lengths": {
+                "unit": self._counting.unit,
+                "tokenizer": self._counting.digest,
+                "prompt": quantiles(self._prompts),
+                "answer": quantiles(self._answers),
+                "total": quantiles(
+                    array("I", (a + b for a, b in zip(self._prompts, self._answers, strict=True)))
+                ),
+            },
+        }
+
+    def _measure(self) -> None:
+        """Lengths in the texts alone; what a chat template adds differs from model to model.
+
+        The answer is what the assistant says in all turns, the prompt everything else.
+        """
+        lengths = iter(self._counting.measure([m.content for row in self._waiting for m in row.messages]))
+        for row in self._waiting:
             spoken = Counter[bool]()
             for message in row.messages:
                 spoken[message.role == "assistant"] += next(lengths)
-            answers.append(spoken[True])
-            prompts.append(spoken[False])
-    totals = [a + b for a, b in zip(prompts, answers, strict=True)]
-    return {
-        "unit": counting.unit,
-        "tokenizer": counting.digest,
-        "prompt": quantiles(prompts),
-        "answer": quantiles(answers),
-        "total": quantiles(totals),
-    }
+            self._answers.append(spoken[True])
+            self._prompts.append(spoken[False])
+        self._waiting.clear()
+
+
+class _Tally:
+    """Counts of the rows of a split, or of all."""
+
+    def __init__(self) -> None:
+        self.rows = self._multi_turn = 0
+        self._tasks: set[str] = set()
+        self._groups: set[str] = set()
+        self._kinds: Counter[str] = Counter()
+
+    def add(self, row: ConversationRow) -> None:
+        """Take one row."""
+        self.rows += 1
+        self._multi_turn += sum(m.role == "user" for m in row.messages) > 1
+        self._kinds[row.kind] += 1
+        for name, names in ((row.task, self._tasks), (row.group, self._groups)):
+            if name:
+                names.add(name)
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain object."""
+        return {
+            "rows": self.rows,
+            "tasks": len(self._tasks),
+            "groups": len(self._groups),
+            "multi_turn": self._multi_turn,
+            "kinds": dict(sorted(self._kinds.items())),
+        }
 
 
 def quantiles(values: Sequence[int]) -> dict[str, Any]:

@@ -18,8 +18,18 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         f"{model.__name__}.schema.json": model.model_json_schema() for model in (Manifest, EvalReport)
     }
     for row_type in ROW_TYPES:
-        schemas[f"{row_type.__name__}.schema.json"] = msgspec.json.schema(row_type)
+        schemas[f"{row_type.__name__}.schema.json"] = _open(msgspec.json.schema(row_type))
     return schemas
+
+
+def _open(schema: Any) -> Any:
+    """The schema without its bans on additional properties: a row with unknown fields is a row of ours."""
+    if isinstance(schema, dict):
+        closed = schema.get("additionalProperties") is False
+        return {
+            key: _open(value) for key, value in schema.items() if not (closed and key == "additionalProperties")
+        }
+    return [_open(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def write_schemas(folder: Path) -> None:

@@ -4,18 +4,22 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from ta_schemas.errors import InputError
-from ta_schemas.rows import Row
+from ta_schemas.rows import Message, Row
 
 RowT = TypeVar("RowT", bound=Row)
 OnError = Literal["raise", "skip"]
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
+READ_BYTES = WRITE_BYTES = 2**18
+MESSAGES = ("messages", "prompt", "chosen", "rejected")
+"""Fields that hold lists of messages."""
 
 
 @dataclass
@@ -52,15 +56,22 @@ def read_jsonl(
     """
     if on_error == "skip" and errors is None:
         raise ValueError("on_error='skip' needs errors=RowErrors() to count what it leaves out")
-    for number, raw in read_objects(path, on_error=on_error, errors=errors, max_line_bytes=max_line_bytes):
+    report = _Report(Path(path), on_error, errors)
+    decode = msgspec.json.Decoder(row_type).decode
+    for number, line in _lines(report, max_line_bytes):
         try:
-            yield to_row(raw, row_type)
-        except msgspec.ValidationError as error:
-            reason = _field_first(str(error))
-            message = f"{path}:{number}: {reason}"
-            if on_error == "raise" or errors is None:
-                raise InputError(message) from None
-            errors.add(reason, message)
+            row = decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            # Unknown fields, or an error: the slow way keeps the ones and explains the other.
+            try:
+                row = to_row(_parsed(line), row_type)
+            except _WrongLine as error:
+                report(number, str(error))
+                continue
+            except msgspec.ValidationError as error:
+                report(number, _field_first(str(error)), whole=True)
+                continue
+        yield row
 
 
 def read_objects(
@@ -71,55 +82,87 @@ def read_objects(
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[tuple[int, Any]]:
     """Yield (line number from 1, parsed JSON) for formats other than ours."""
-    path = Path(path)
+    report = _Report(Path(path), on_error, errors)
+    for number, line in _lines(report, max_line_bytes):
+        try:
+            raw = _parsed(line)
+        except _WrongLine as error:
+            report(number, str(error))
+            continue
+        yield number, raw
+
+
+class _WrongLine(Exception):
+    """A line that is no JSON; the message is the reason."""
+
+
+@dataclass
+class _Report:
+    """What becomes of a bad line: an error, or a count."""
+
+    path: Path
+    on_error: OnError
+    errors: RowErrors | None
+
+    def __call__(self, number: int, reason: str, *, whole: bool = False) -> None:
+        """Raise, or count by what stands before the first colon (or by the `whole` reason)."""
+        message = f"{self.path}:{number}: {reason}"
+        if self.on_error == "raise" or self.errors is None:
+            raise InputError(message) from None
+        self.errors.add(reason if whole else reason.split(":")[0], message)
+
+
+def _lines(report: _Report, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, line) of what is not blank; one line in memory at a time."""
+    path = report.path
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():
         raise InputError(f"{path}: is a directory, expected a JSONL file")
-    decode = msgspec.json.Decoder().decode
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=READ_BYTES) as stream:
         _refuse_utf16(stream, path)
         number = 0
-        while True:
-            line = stream.readline(max_line_bytes + 1)
-            if not line:
-                return
+        while line := stream.readline(max_line_bytes + 1):
             number += 1
-            reason = ""
             if len(line) > max_line_bytes:
                 while line and not line.endswith(b"\n"):
                     line = stream.readline(max_line_bytes)
-                reason = f"line is longer than {max_line_bytes // 2**20} MiB: split it"
-            elif number == 1 and line.startswith(b"\xef\xbb\xbf"):
-                line = line[3:]
-            if not reason:
-                if not line.strip():
-                    continue
-                try:
-                    raw = decode(line)
-                except msgspec.DecodeError as error:
-                    reason = f"not valid JSON: {error}"
-                except UnicodeDecodeError as error:
-                    reason = f"not UTF-8: byte {error.start + 1}: {error.reason}"
-            if not reason:
-                yield number, raw
-            elif on_error == "raise" or errors is None:
-                raise InputError(f"{path}:{number}: {reason}")
-            else:
-                errors.add(reason.split(":")[0], f"{path}:{number}: {reason}")
+                report(number, f"line is longer than {max_line_bytes // 2**20} MiB: split it")
+                continue
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if not line.isspace():
+                yield number, line
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise _WrongLine(f"not valid JSON: {error}") from None
+    except UnicodeDecodeError as error:
+        raise _WrongLine(f"not UTF-8: byte {error.start + 1}: {error.reason}") from None
+    except RecursionError:
+        raise _WrongLine("not valid JSON: nested too deep") from None
 
 
 def write_jsonl(path: Path, rows: Iterable[Row]) -> int:
     """Write rows as UTF-8 JSONL and return how many; the file appears whole or not at all."""
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    encode = msgspec.json.Encoder().encode
+    encode_into = msgspec.json.Encoder().encode_into
     count = 0
+    waiting = bytearray()
     try:
         with partial.open("wb") as stream:
             for row in rows:
-                stream.write(encode(to_object(row)) + b"\n")
+                encode_into(row if _is_plain(row) else to_object(row), waiting, -1)
+                waiting += b"\n"
                 count += 1
+                if len(waiting) > WRITE_BYTES:
+                    stream.write(waiting)
+                    waiting.clear()
+            stream.write(waiting)
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
@@ -133,48 +176,65 @@ def to_row(raw: Any, row_type: type[RowT]) -> RowT:
 
     Raises msgspec.ValidationError.
     """
-    row = msgspec.convert(raw, row_type)
-    _keep_unknown(row, raw)
-    return row
+    return msgspec.convert(_gathered(raw, row_type), row_type)
 
 
 def to_object(row: Row) -> dict[str, Any]:
     """The reverse of `to_row`: a plain dict, unknown fields back in place, defaults left out."""
     plain: dict[str, Any] = msgspec.to_builtins(row)
-    _restore_unknown(plain)
+    if not _is_plain(row):
+        _restore_unknown(plain)
     return plain
 
 
-def _keep_unknown(row: Row, raw: dict[str, Any]) -> None:
-    fields = row.__struct_fields__
-    unknown = raw.keys() - set(fields)
-    if unknown:
-        row.extra = {**row.extra, **{key: raw[key] for key in raw if key in unknown}}
-    for name in _nested_fields(type(row)):
-        for child, child_raw in zip(getattr(row, name), raw.get(name, ()), strict=False):
-            if len(child_raw) > 2:
-                _keep_unknown(child, child_raw)
+def _gathered(raw: Any, row_type: type[Row]) -> Any:
+    """The object with its unknown fields under `extra`, where it has any; what is no object as it is."""
+    if not isinstance(raw, dict):
+        return raw
+    fields, nested = _fields(row_type)
+    unknown = {key: value for key, value in raw.items() if key not in fields}
+    if unknown and isinstance(raw.get("extra", unknown), dict):
+        raw = {key: value for key, value in raw.items() if key in fields}
+        raw["extra"] = {**raw.get("extra", {}), **unknown}
+    for name in nested:
+        children = raw.get(name)
+        if isinstance(children, list):
+            raw = {**raw, name: [_gathered(child, Message) for child in children]}
+    return raw
+
+
+def _is_plain(row: Row) -> bool:
+    """Whether the struct can be written as it is: nothing unknown in it or in its messages."""
+    if row.extra:
+        return False
+    for name in _fields(type(row)).messages:
+        for message in getattr(row, name):
+            if message.extra:
+                return False
+    return True
 
 
 def _restore_unknown(plain: dict[str, Any]) -> None:
     extra = plain.pop("extra", None)
     if extra:
         plain.update(extra)
-    for name in ("messages", "prompt", "chosen", "rejected"):
+    for name in MESSAGES:
         for child in plain.get(name, ()):
             if isinstance(child, dict) and "extra" in child:
                 child.update(child.pop("extra"))
 
 
-_NESTED: dict[type[Row], tuple[str, ...]] = {}
+class _Fields(NamedTuple):
+    """The names of a row type's fields, and of those that hold lists of messages."""
+
+    all: frozenset[str]
+    messages: tuple[str, ...]
 
 
-def _nested_fields(row_type: type[Row]) -> tuple[str, ...]:
-    """Names of the fields that hold lists of messages."""
-    if row_type not in _NESTED:
-        names = ("messages", "prompt", "chosen", "rejected")
-        _NESTED[row_type] = tuple(name for name in names if name in row_type.__struct_fields__)
-    return _NESTED[row_type]
+@cache
+def _fields(row_type: type[Row]) -> _Fields:
+    names = row_type.__struct_fields__
+    return _Fields(frozenset(names), tuple(name for name in MESSAGES if name in names))
 
 
 def _refuse_utf16(stream: BinaryIO, path: Path) -> None:

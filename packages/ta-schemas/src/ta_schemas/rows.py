@@ -1,7 +1,8 @@
 """Row types: one JSON object a line, in the shapes TRL, `datasets` and OpenAI read as they are.
 
 Structs of msgspec: validation at about the speed of JSON parsing. Unknown fields are kept in `extra` and
-written back.
+written back; that is the work of `jsonl`, which tries a line without any first. So the types themselves refuse
+unknown fields, and rows are read with `read_jsonl` or `to_row`.
 """
 
 from typing import Any, Literal
@@ -13,7 +14,7 @@ ConversationKind = Literal["answer", "warn", "clarify", "out-of-scope"]
 Split = Literal["train", "validation", "test"]
 
 
-class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Row(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What every row has: room for fields this version does not know."""
 
     extra: dict[str, Any] = msgspec.field(default_factory=dict)

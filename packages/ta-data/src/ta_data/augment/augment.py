@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ta_data.augment.prompts import Ask, Kind, asks
 from ta_data.augment.teacher import Reply, Teacher, TeacherError
 from ta_data.augment.templates import paraphrases
-from ta_data.augment.validate import Made, read_reply
+from ta_data.augment.validate import WITH_ANSWER, Made, read_reply
 from ta_data.checks import Bad
 from ta_data.clean.parts import parts
 from ta_data.disjoint import normalised
@@ -53,6 +53,7 @@ def augment(
     *,
     refusal: str = "",
     system: str = "",
+    style: Sequence[str] = (),
     concurrency: int = 4,
     rejected: Path | None = None,
     progress: Progress | None = None,
@@ -68,7 +69,7 @@ def augment(
 
     def request(ask: Ask) -> Reply | TeacherError:
         try:
-            return teacher.ask(_messages(ask, kind, system))
+            return teacher.ask(_messages(ask, kind, system, style))
         except TeacherError as error:
             return error
 
@@ -138,7 +139,9 @@ def as_row(made: Made, ask: Ask, kind: Kind, teacher: str, system: str) -> Objec
         "source": str(about.get("source") or about["id"]),
         "synthetic": {"teacher": teacher, "kind": kind, "prompt": digest[:16], "of": str(about["id"])},
     }
-    kept = {key: about[key] for key in ("group", "license") if about.get(key)}
+    # A paraphrase is answered as the row was: a warning stays a warning.
+    same = ("group", "license", "kind") if kind == "paraphrase" else ("group", "license")
+    kept = {key: about[key] for key in same if about.get(key)}
     # A paraphrase shares its answer, so it must never be split from the row it was made from.
     task = {"task": str(about.get("task") or about["id"])} if kind in ("paraphrase", "multi-turn") else {}
     behaviour = {"kind": "out-of-scope"} if kind == "unanswerable" else {}
@@ -152,9 +155,12 @@ def _made(ask: Ask, reply: Reply | TeacherError, kind: Kind, refusal: str) -> It
         yield from read_reply(reply.text, ask, kind, refusal=refusal)
 
 
-def _messages(ask: Ask, kind: Kind, system: str) -> list[dict[str, str]]:
+def _messages(ask: Ask, kind: Kind, system: str, style: Sequence[str]) -> list[dict[str, str]]:
+    told = [system] if system and kind == "distill" else []
+    if style and kind in (*WITH_ANSWER, "distill"):
+        told.append("Answers are written like this:\n" + "\n".join(f"- {line}" for line in style))
     said = [{"role": "user", "content": ask.prompt}]
-    return [{"role": "system", "content": system}, *said] if system and kind == "distill" else said
+    return [{"role": "system", "content": "\n\n".join(told)}, *said] if told else said
 
 
 def _turns(row: Object) -> list[dict[str, str]]:

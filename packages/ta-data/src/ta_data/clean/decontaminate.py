@@ -11,7 +11,7 @@ from typing import Any
 from ta_data.checks import Bad
 from ta_data.clean.parts import parts
 from ta_data.disjoint import Held, Touch, normalised
-from ta_data.pipe import Object, Out, bad_line, drop, read_rows, write_all
+from ta_data.pipe import Left, Object, Out, read_rows
 from ta_schemas.errors import InputError
 from ta_schemas.rows import BenchmarkRow, ConversationRow, Message
 
@@ -20,9 +20,12 @@ MIN_ANSWER_WORDS = 3
 
 
 class Benchmarks:
-    """Held-out items of any origin: ours, question/answer, prompt/completion, messages."""
+    """Held-out items of any origin: ours, question/answer, prompt/completion, messages.
 
-    def __init__(self, files: list[Path]) -> None:
+    `refusal` is the domain's answer to all that is out of scope: that it is equal says nothing.
+    """
+
+    def __init__(self, files: list[Path], *, refusal: str = "") -> None:
         items: list[BenchmarkRow] = []
         self._answers: dict[str, str] = {}
         for file in files:
@@ -31,6 +34,7 @@ class Benchmarks:
                 if isinstance(placed, Bad):
                     raise InputError(f"{file}: {placed.where}: {placed.detail}")
                 item = benchmark_item(placed.row, f"{file.name}:{placed.where.rpartition(':')[2]}")
+                item.references = [r for r in item.references if normalised(r) != normalised(refusal)]
                 if item.messages:
                     items.append(item)
                     for reference in item.references:
@@ -74,34 +78,20 @@ def decontaminate(
 ) -> dict[str, Any]:
     """Write the rows that touch no held-out item; give the summary with the contacts by test and by item."""
     held = Benchmarks(benchmarks)
-    reasons: Counter[str] = Counter()
     touched: Counter[str] = Counter()
-    lines: list[Object] = []
     read = 0
-    with Out(out) as kept:
+    with Out(out) as kept, Left(dropped) as left:
         for placed in read_rows(source):
             read += 1
             if isinstance(placed, Bad):
-                lines.append(bad_line(placed))
+                left.bad(placed)
             elif touch := held.touches(placed.row):
                 touched[touch.held_id] += 1
-                reason = f"benchmark: {touch.contact}"
-                lines.append(
-                    drop(placed.where, placed.row, reason, f"touches {touch.held_id}", of=touch.held_id)
-                )
+                left.row(placed, f"benchmark: {touch.contact}", f"touches {touch.held_id}", of=touch.held_id)
             else:
                 kept.write(placed.row)
-                continue
-            reasons[lines[-1]["reason"]] += 1
-    write_all(dropped, lines)
-    return {
-        "input": read,
-        "output": read - len(lines),
-        "dropped": dict(sorted(reasons.items())),
-        "items_touched": len(touched),
-        "most_touched": dict(touched.most_common(5)),
-        "examples": lines[:5],
-    }
+    items = {"items_touched": len(touched), "most_touched": dict(touched.most_common(5))}
+    return {**left.summary(read), **items}
 
 
 def as_conversation(row: Object) -> ConversationRow:

@@ -1,6 +1,6 @@
 """`ta-data dedup`: drop near-duplicates, on prompt and answer separately; keep what differs in a key."""
 
-from collections import Counter, defaultdict
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from ta_data.clean.keys import row_keys
 from ta_data.clean.near import Texts
 from ta_data.clean.parts import parts
-from ta_data.pipe import Object, Out, Rows, bad_line, drop, write_all
+from ta_data.groups import digest, groups
+from ta_data.pipe import Left, Object, Out, Rows
 
 Side = Literal["both", "prompt", "answer", "text"]
-EXAMPLES = 5
 
 
 class DedupConfig(BaseModel):
@@ -56,40 +56,32 @@ def _dedup(config: DedupConfig, rows: Rows, out: Path | None, dropped: Path | No
 
     check = allowed if config.keep_keys or config.key_fields else None
     near = {n.row: n for n in texts.duplicates(check)}
-    reasons: Counter[str] = Counter(bad.reason for bad in rows.bad)
-    lines = [bad_line(bad) for bad in rows.bad]
-    answers: defaultdict[str, set[int]] = defaultdict(set)
-    with Out(out) as kept:
-        for i, (where, row) in enumerate(rows):
+    asked, said = array("Q"), array("Q")
+    with Out(out) as kept, Left(dropped) as left:
+        for bad in rows.bad:
+            left.bad(bad)
+        for i, placed in enumerate(rows):
             found = near.get(i)
             if found is None:
-                kept.write(row)
-                prompt, answer = parts(row)
-                if prompt:
-                    answers[prompt].add(hash(answer))
+                kept.write(placed.row)
+                prompt, answer = parts(placed.row)
+                asked.append(digest(prompt) if prompt else 0)
+                said.append(digest(answer))
                 continue
             other = rows[found.of]
-            same = fields_of(row, config.on) == fields_of(other.row, config.on)
-            reason = "exact duplicate" if same else "near-duplicate"
-            reasons[reason] += 1
-            lines.append(
-                drop(
-                    where,
-                    row,
-                    reason,
-                    f"resembles {other.row.get('id') or other.where}",
-                    of=str(other.row.get("id") or other.where),
-                    similarity=[round(s, 4) for s in found.similarity],
-                )
+            same = fields_of(placed.row, config.on) == fields_of(other.row, config.on)
+            name = str(other.row.get("id") or other.where)
+            left.row(
+                placed,
+                "exact duplicate" if same else "near-duplicate",
+                f"resembles {name}",
+                of=name,
+                similarity=[round(s, 4) for s in found.similarity],
             )
-    write_all(dropped, lines)
     return {
-        "input": len(rows) + len(rows.bad),
-        "output": len(rows) - len(near),
-        "dropped": dict(sorted(reasons.items())),
+        **left.summary(len(rows) + len(rows.bad)),
         "pairs_kept_for_a_key": spared,
-        "prompts_with_several_answers": sum(len(said) > 1 for said in answers.values()),
-        "examples": lines[:EXAMPLES],
+        "prompts_with_several_answers": sum(len({said[i] for i in same}) > 1 for same in groups(asked)),
         "config": config.model_dump(),
     }
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ta_data.checks import Bad
 from ta_data.clean.language import is_mojibake, language, mended
 from ta_data.clean.parts import parts
-from ta_data.pipe import Object, Out, bad_line, drop, read_rows, write_all
+from ta_data.pipe import Left, Object, Out, read_rows
 
 REFUSAL = re.compile(
     r"^\W*(as an ai\b|as a (?:large )?language model|i'?m sorry,? but (?:i|as)|i (?:cannot|can't|am unable to) "
@@ -77,34 +77,22 @@ def filter_rows(
     config: FilterConfig, source: Path, out: Path | None, *, dropped: Path | None = None
 ) -> dict[str, Any]:
     """Write the rows that pass; give the summary."""
-    reasons: Counter[str] = Counter()
-    lines: list[Object] = []
     read = repaired = 0
-    with Out(out) as kept:
+    with Out(out) as kept, Left(dropped) as left:
         for placed in read_rows(source):
             read += 1
             if isinstance(placed, Bad):
-                lines.append(bad_line(placed))
-                reasons[placed.reason] += 1
+                left.bad(placed)
                 continue
             row = placed.row
             if config.mojibake and is_mojibake("\n".join(parts(row))):
                 row = mend(row)
                 repaired += row != placed.row
             if found := fault(row, config):
-                reasons[found[0]] += 1
-                lines.append(drop(placed.where, row, *found))
+                left.row(placed, *found)
             else:
                 kept.write(row)
-    write_all(dropped, lines)
-    return {
-        "input": read,
-        "output": read - len(lines),
-        "dropped": dict(sorted(reasons.items())),
-        "mended": repaired,
-        "examples": lines[:5],
-        "config": config.model_dump(),
-    }
+    return {**left.summary(read), "mended": repaired, "config": config.model_dump()}
 
 
 def _repeats(answer: str) -> bool:

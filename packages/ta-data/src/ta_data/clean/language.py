@@ -41,7 +41,7 @@ def language(text: str) -> Language | None:
 
 def is_mojibake(text: str) -> bool:
     """Whether UTF-8 was read as something else on its way here."""
-    return bool(MOJIBAKE.search(text))
+    return not text.isascii() and bool(MOJIBAKE.search(text))
 
 
 def mended(text: str) -> str:

@@ -5,8 +5,9 @@ enough is verified on the sets: what is reported has a Jaccard similarity of the
 estimate of it.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ta_data.clean.sketch import PERMUTATIONS, Sets, Shingler, joined, need, signatures
 
@@ -33,7 +34,10 @@ class Near(NamedTuple):
 
 
 class Texts:
-    """Sets, bands and short signatures of many texts; about 600 bytes a text of 75 words."""
+    """Sets, bands and short signatures of many texts; about 600 bytes a text of 75 words.
+
+    It is compared once: `duplicates`, `resembling` and `clusters` use up what was added.
+    """
 
     def __init__(self, *, fields: int, threshold: float) -> None:
         need("numpy")
@@ -42,7 +46,7 @@ class Texts:
         self._bands = bands_for(threshold)
         self._shingler = Shingler()
         self._sets: list[list[Sets]] = [[] for _ in range(fields)]
-        self._keys: list[NDArray[np.uint64]] = []
+        self._keys: list[NDArray[np.uint32]] = []
         self._short: list[NDArray[np.uint8]] = []
         self._waiting: list[Sequence[str]] = []
         self.count = 0
@@ -71,7 +75,8 @@ class Texts:
         for r in range(rows):
             keys = (keys ^ cut[:, :, r]) * np.uint64(0x9FB21C651E98DF25)
             keys ^= keys >> np.uint64(29)
-        self._keys.append(keys)
+        # A false candidate in a hundred million pairs costs a comparison, and the keys half the memory.
+        self._keys.append((keys >> np.uint64(32)).astype(np.uint32))
         self._short.append(signature.astype(np.uint8))
         self._waiting = []
 
@@ -139,40 +144,62 @@ class Texts:
         self._sketch()
         if not self.count:
             return
-        places = self._shared()
-        verify = _Verifier(self._sets, np.concatenate(self._short), self.threshold)
-        kept: dict[int, list[int]] = {}
-        rows = np.flatnonzero((places >= 0).any(axis=1)).tolist()
+        buckets = _Buckets(self._keys, self._bands)
+        verify = _Verifier(self._sets, _joined(self._short), self.threshold)
+        rows = np.flatnonzero((buckets.places >= 0).any(axis=1))
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            mine = [row[row >= 0].tolist() for row in places[block]]
+            mine = [row[row >= 0].tolist() for row in buckets.places[block]]
             pairs: list[tuple[int, int]] = []
             waiting: dict[int, list[int]] = {}
-            for i, at in zip(block, mine, strict=True):
-                candidates = {j for place in at for j in kept.get(place, ())}
+            for i, at in zip(block.tolist(), mine, strict=True):
+                candidates = {j for place in at for j in buckets.of(place)}
                 candidates.update(j for place in at for j in waiting.get(place, ()))
                 pairs += [(i, j) for j in candidates if worth is None or worth(i, j)]
                 for place in at:
                     waiting.setdefault(place, []).append(i)
             matches = verify(pairs)
-            for i, at in zip(block, mine, strict=True):
+            for i, at in zip(block.tolist(), mine, strict=True):
                 if take(i, matches.get(i, [])):
                     for place in at:
-                        kept.setdefault(place, []).append(i)
+                        buckets.put(place, i)
 
-    def _shared(self) -> "NDArray[np.int64]":
-        """For each text and band the number of its bucket, -1 where it is alone in it."""
+
+class _Buckets:
+    """The texts that share a band, in one array: every bucket has room for all that fall into it.
+
+    `places` is the number of a text's bucket by band (shape: texts, bands), -1 where it is alone in it. A dict
+    of lists would take five times the memory.
+    """
+
+    def __init__(self, keys: "list[NDArray[np.uint32]]", bands: int) -> None:
         import numpy as np
 
-        keys = np.concatenate(self._keys)
-        self._keys = [keys]
-        places = np.full(keys.shape, -1, dtype=np.int64)
+        self.places = np.full((sum(map(len, keys)), bands), -1, dtype=np.int32)
+        sizes = []
         base = 0
-        for band in range(self._bands):
-            _, inverse, counts = np.unique(keys[:, band], return_inverse=True, return_counts=True)
-            places[:, band] = np.where(counts[inverse] > 1, inverse + base, -1)
-            base += len(counts)
-        return places
+        for band in range(bands):
+            column = np.concatenate([batch[:, band] for batch in keys])
+            _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
+            shared = counts > 1
+            numbers = np.where(shared, np.cumsum(shared) - 1 + base, -1)
+            self.places[:, band] = numbers[inverse]
+            sizes.append(counts[shared])
+            base += int(shared.sum())
+        keys.clear()
+        ends = np.cumsum(np.concatenate(sizes))
+        self._starts = array("i", (ends - np.concatenate(sizes)).astype(np.int32).tobytes())
+        self._filled = array("i", self._starts)
+        self._rows = array("i", bytes(4 * int(ends[-1]) if len(ends) else 0))
+
+    def of(self, place: int) -> "array[int]":
+        """What was put into a bucket."""
+        return self._rows[self._starts[place] : self._filled[place]]
+
+    def put(self, place: int, row: int) -> None:
+        """Into its bucket."""
+        self._rows[self._filled[place]] = row
+        self._filled[place] += 1
 
 
 class _Verifier:
@@ -232,11 +259,23 @@ def _gathered(sets: Sets, rows: "NDArray[np.int64]") -> "tuple[NDArray[np.uint64
 def _concatenated(batches: list[Sets]) -> Sets:
     import numpy as np
 
-    if len(batches) > 1:
-        sizes = np.concatenate([np.diff(batch.offsets) for batch in batches])
-        hashes = np.concatenate([batch.hashes for batch in batches])
-        batches[:] = [Sets(hashes, np.concatenate([[0], np.cumsum(sizes)]))]
-    return batches[0]
+    sizes = np.concatenate([np.diff(batch.offsets) for batch in batches])
+    hashes = [batch.hashes for batch in batches]
+    batches.clear()
+    return Sets(_joined(hashes), np.concatenate([[0], np.cumsum(sizes)]))
+
+
+def _joined(batches: "list[NDArray[Any]]") -> "NDArray[Any]":
+    """The batches one after the other; each is let go once it is copied, so that nothing is held twice."""
+    import numpy as np
+
+    whole = np.empty((sum(map(len, batches)), *batches[0].shape[1:]), dtype=batches[0].dtype)
+    end = len(whole)
+    while batches:
+        batch = batches.pop()
+        whole[end - len(batch) : end] = batch
+        end -= len(batch)
+    return whole
 
 
 def bands_for(threshold: float) -> int:

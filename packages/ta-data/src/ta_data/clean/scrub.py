@@ -1,12 +1,13 @@
 """`ta-data pii`: find personal data and secrets in every text; mask them, drop the row or only tell."""
 
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 from ta_data.checks import Bad
 from ta_data.clean.pii import SECRETS, Masker, Span, find_pii
-from ta_data.pipe import Object, Out, bad_line, drop, read_rows, write_all
+from ta_data.pipe import Left, Object, Out, read_rows
 
 Action = Literal["mask", "drop", "report"]
 SKIPPED_KEYS = frozenset({"id", "source", "license", "role", "group", "task", "kind", "synthetic"})
@@ -28,39 +29,29 @@ def scrub(
     masker = Masker()
     found: Counter[str] = Counter()
     rows_with: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    lines: list[Object] = []
-    span_lines: list[Object] = []
     read = 0
-    with Out(out) as kept:
+    with Out(out) as kept, Left(dropped) as left, ExitStack() as stack:
+        told = stack.enter_context(Out(spans)) if spans else None
         for placed in read_rows(source):
             read += 1
             if isinstance(placed, Bad):
-                reasons[placed.reason] += 1
-                lines.append(bad_line(placed))
+                left.bad(placed)
                 continue
             clean, hits = scrub_row(placed.row, types, masker)
             row_id = str(placed.row.get("id") or placed.where)
             found.update(span.type for _, span in hits)
             rows_with.update({span.type for _, span in hits})
-            if spans is not None:
-                span_lines += [
-                    {"id": row_id, "field": field, "type": s.type, "start": s.start, "end": s.end}
-                    for field, s in hits
-                ]
+            if told is not None:
+                for field, span in hits:
+                    told.write({"id": row_id, "field": field, **span._asdict()})
             if hits and action == "drop":
                 kinds = sorted({span.type for _, span in hits})
                 reason = "secret" if SECRETS & set(kinds) else "personal data"
-                reasons[reason] += 1
-                lines.append(drop(placed.where, placed.row, reason, ", ".join(kinds)))
+                left.row(placed, reason, ", ".join(kinds))
             else:
                 kept.write(clean if action == "mask" else placed.row)
-    write_all(dropped, lines)
-    write_all(spans, span_lines)
     return {
-        "input": read,
-        "output": read - sum(reasons.values()),
-        "dropped": dict(sorted(reasons.items())),
+        **left.summary(read),
         "action": action,
         "spans": dict(sorted(found.items())),
         "rows_with": dict(sorted(rows_with.items())),

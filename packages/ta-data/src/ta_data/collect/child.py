@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ta_data.collect.outcome import MIB, Limits
+from ta_data.collect.outcome import MIB, READY, Limits
 from ta_data.collect.readers import read_file
 
 
@@ -26,12 +26,15 @@ def serve() -> None:
     def emit(message: dict[str, Any]) -> None:
         out.write(encode(message) + b"\n")
 
+    out.write(READY)
+    out.flush()
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line)
         limits = Limits(**request["limits"])
         bound_memory(limits)
         with Path(request["path"]).open("rb") as stream:
-            read_file(request["name"], stream, limits, request["columns"], emit)
+            kind = Path(request["path"]).name
+            read_file(request["name"], stream, limits, request["columns"], emit, kind=kind)
         emit({"end": True})
         out.flush()
 

@@ -19,8 +19,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     "id": ("id", "uuid", "key", "ticket", "ticket_id"),
     "group": ("group", "category", "topic", "product", "tool", "tag"),
     "license": ("license", "licence"),
+    "task": (),
+    "kind": (),
 }  # fmt: skip
-"""Names by role, the likeliest first; case, blanks and underscores do not count."""
+"""Names by role, the likeliest first; case, blanks and underscores do not count. `task` and `kind`
+are taken only where they are named: in other people's tables these words mean other things."""
 
 
 def map_columns(header: Sequence[str], chosen: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +49,7 @@ def to_row(record: Mapping[str, Any], mapping: Mapping[str, str]) -> Raw:
             {"role": roles[role], "content": text} for role, text in said.items() if text or role != "system"
         ]
     }
-    for role in ("id", "group", "license"):
+    for role in ("id", "group", "license", "task", "kind"):
         if role in mapping and values.get(mapping[role]):
             row[role] = values[mapping[role]]
     return row

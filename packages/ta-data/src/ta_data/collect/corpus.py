@@ -8,13 +8,19 @@ import msgspec
 from ta_data.checks import Bad, DropRow
 from ta_data.collect.folder import Account, Source, read_sources
 from ta_data.collect.outcome import Limits
+from ta_data.progress import Tell, counted, silent
 from ta_schemas.artifact import Artifact, ArtifactWriter
 from ta_schemas.jsonl import to_object
 from ta_schemas.rows import DocumentRow, Row
 
 
 def collect_corpus(
-    sources: list[Source], out: Path, *, limits: Limits | None = None, replace: bool = False
+    sources: list[Source],
+    out: Path,
+    *,
+    limits: Limits | None = None,
+    replace: bool = False,
+    tell: Tell = silent,
 ) -> Artifact:
     """Read the sources into a `corpus` artifact at `out`.
 
@@ -35,7 +41,7 @@ def collect_corpus(
             (writer.path / "conversations.jsonl").open("wb") as conversations,
             (writer.path / "left-out.jsonl").open("wb") as left_out,
         ):
-            for row in read_sources(sources, limits, account):
+            for row in counted(read_sources(sources, limits, account), "reading", tell):
                 if isinstance(row, Bad):
                     left_out.write(_line(left_out_row(row)))
                 else:

@@ -1,7 +1,9 @@
 """A folder of anything to rows with a source: what `ta-data collect` and `ta-data build` begin with."""
 
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +12,8 @@ import msgspec
 
 from ta_data.checks import Bad
 from ta_data.collect.outcome import Limits, Raw
-from ta_data.collect.walk import sha256, walk
+from ta_data.collect.remote import fetch, is_remote
+from ta_data.collect.walk import Met, sha256, walk
 from ta_data.collect.worker import ReadingProcess
 from ta_data.domain import DOMAIN_NAME, load_domain
 from ta_schemas.jsonl import to_row
@@ -18,9 +21,9 @@ from ta_schemas.rows import ConversationRow, DocumentRow
 
 
 class Source(NamedTuple):
-    """A folder or file, the licence of what is in it, and its columns where they are not found by name."""
+    """A folder, file or address, the licence of what is in it, and its columns where names do not tell them."""
 
-    path: Path
+    path: Path | str
     license: str = ""
     columns: Mapping[str, str] = {}
     prefix: str = ""
@@ -40,7 +43,7 @@ class Account:
     def summary(self) -> dict[str, Any]:
         """Counts by outcome and reason."""
         reasons = Counter(f"{f['status']}: {f['reason']}" for f in self.files if f["status"] != "ok")
-        mappings = {f["path"]: f["columns"] for f in self.files if f.get("columns")}
+        mappings = {f["path"]: f["columns"] for f in self.files if "columns" in f}
         return {
             "files": dict(Counter(f["status"] for f in self.files)) | {"found": len(self.files)},
             "reasons": dict(sorted(reasons.items())),
@@ -50,30 +53,35 @@ class Account:
         }
 
 
-def sources_of(place: Path, *, license: str = "", columns: Mapping[str, str] | None = None) -> list[Source]:
-    """The sources that a domain folder names, or the folder or file itself."""
-    if not (place / DOMAIN_NAME).is_file():
-        return [Source(place, license, columns or {})]
+def sources_of(
+    place: Path | str, *, license: str = "", columns: Mapping[str, str] | None = None
+) -> list[Source]:
+    """The sources that a domain folder names, or the folder, file or address itself."""
+    if is_remote(str(place)):
+        return [Source(str(place), license, columns or {})]
+    if not (Path(place) / DOMAIN_NAME).is_file():
+        return [Source(Path(place), license, columns or {})]
     root, domain = load_domain(place)
-    return [
-        Source(
-            root / source.path,
-            source.license or license or domain.license,
-            source.columns or columns or {},
-            f"{source.path}/" if (root / source.path).is_dir() else "",
-        )
-        for source in domain.sources
-    ]
+    sources = []
+    for source in domain.sources:
+        where = source.path if is_remote(source.path) else root / source.path
+        prefix = f"{source.path}/" if isinstance(where, Path) and where.is_dir() else ""
+        licence = source.license or license or domain.license
+        sources.append(Source(where, licence, source.columns or columns or {}, prefix))
+    return sources
 
 
 def read_sources(
     sources: list[Source], limits: Limits, account: Account
 ) -> Iterator[DocumentRow | ConversationRow | Bad]:
-    """Yield the rows of every file in order; `account` gets a line a file. Equal files are read once."""
+    """Yield the rows of every file in order; `account` gets a line a file. Equal files are read once.
+
+    Addresses are fetched before the first file is read: what cannot be had is known before the long part.
+    """
     seen: dict[str, str] = {}
-    with ReadingProcess(limits) as process:
-        for source in sources:
-            for met in walk(source.path):
+    with ExitStack() as stack, ReadingProcess(limits) as process:
+        for source, met_files in [(source, _met(source, stack, limits)) for source in sources]:
+            for met in met_files:
                 name = f"{source.prefix}{met.name}"
                 reason, digest = met.skipped, ""
                 if met.path.name == DOMAIN_NAME:
@@ -92,7 +100,7 @@ def read_sources(
                         top = message["file"]["path"] == name
                         account.files.append({**message["file"], **({"sha256": digest} if top else {})})
                     else:
-                        row = _typed(message, source.license)
+                        row = typed_row(message, source.license)
                         if isinstance(row, Bad):
                             account.bad[row.reason] += 1
                         else:
@@ -101,7 +109,15 @@ def read_sources(
                         yield row
 
 
-def _typed(message: dict[str, Any], license: str) -> DocumentRow | ConversationRow | Bad:
+def _met(source: Source, stack: ExitStack, limits: Limits) -> Iterable[Met]:
+    if isinstance(source.path, Path):
+        return walk(source.path)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ta-data-")))
+    return [Met(file, name) for file, name in fetch(source.path, folder, limits).items()]
+
+
+def typed_row(message: dict[str, Any], license: str) -> DocumentRow | ConversationRow | Bad:
+    """The row of a message of the reading process; `license` is for those that bring none."""
     if "bad" in message:
         return Bad(*message["bad"])
     raw: Raw = message["row"]

@@ -54,7 +54,7 @@ def read_json(given: Given) -> Iterator[Raw | Bad]:
         lists = [value for value in content.values() if isinstance(value, list) and value]
         content = max(lists, key=len) if lists else content
     for i, item in enumerate(content if isinstance(content, list) else [content]):
-        yield _row(item, f"#{i}", given)
+        yield _row(item, f"#item={i}", given)
 
 
 def detect_any(raw: dict[str, Any]) -> str | None:
@@ -95,7 +95,7 @@ def _row(raw: Any, where: str, given: Given) -> Raw | Bad:
         formats[found] = formats.get(found, 0) + 1
     try:
         if found == "columns":
-            given.notes["columns"] = mapping
+            given.notes |= {"columns": mapping, "header": list(raw)}
             row = columns_to_row(raw, mapping)
         elif found == "document":
             row = {**raw, "text": next(raw[key] for key in TEXT_KEYS if isinstance(raw.get(key), str))}
@@ -109,6 +109,9 @@ def _row(raw: Any, where: str, given: Given) -> Raw | Bad:
             row = {k: v for k, v in to_object(known).items() if k not in ("id", "source") or k in raw}
     except WrongRowError as error:
         return Bad(where, error.reason, str(error), str(raw.get("id", "")))
+    if row.get("source"):  # where it came from before; `source` is where it stands here
+        row = {**row, "origin": row["source"]}
+    row["source"] = "" if where.startswith(":") else where
     return {**row, "span": [int(where[1:])] * 2} if where.startswith(":") else row
 
 

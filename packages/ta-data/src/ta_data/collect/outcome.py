@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 from ta_data.checks import Bad
 
 MIB = 2**20
+READY = b"ready\n"
+"""What the reading process says once it has loaded everything: a file's time begins after it."""
 
 Raw = dict[str, Any]
 """A row before it has an id: `text` with `span`, or `messages`, and what else is known of it."""
@@ -38,6 +40,10 @@ class Limits:
     """Archives within archives."""
     silent_s: float = 20.0
     """Seconds a reader may work without giving a row before it is ended."""
+    download_mb: int = 256
+    """Of one URL or hub dataset, MiB."""
+    download_s: float = 300.0
+    """Seconds that it may take."""
     memory_mb: int = 1_536
     """Address space of the reading process, MiB."""
 
@@ -55,7 +61,7 @@ class Given:
     stream: BinaryIO
     limits: Limits = field(default_factory=Limits)
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Roles (`prompt`, `answer`, `system`, `id`, `group`) by the column that holds them."""
+    """Roles (`prompt`, `answer`, `system`, `id`, `group`, …) by the column that holds them."""
     notes: Raw = field(default_factory=dict)
     """What the reader found out on the way, such as the mapping of columns it used."""
 

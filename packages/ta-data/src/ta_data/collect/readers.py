@@ -47,16 +47,31 @@ READERS: dict[str, Reader] = {
 EXTRA = {"pypdfium2": "documents", "mammoth": "documents", "python_calamine": "documents"}
 
 
+def can_read(name: str) -> bool:
+    """Whether there is a reader for a file of this name."""
+    suffix = PurePosixPath(name.lower().removesuffix(".gz")).suffix
+    return suffix in READERS or suffix == ".zip"
+
+
 def read_file(
-    name: str, stream: BinaryIO, limits: Limits, columns: Mapping[str, str], emit: Emit, *, depth: int = 0
+    name: str,
+    stream: BinaryIO,
+    limits: Limits,
+    columns: Mapping[str, str],
+    emit: Emit,
+    *,
+    kind: str = "",
+    depth: int = 0,
 ) -> None:
     """Give every row to `emit` as {"row"} or {"bad"}, then {"file"} with status ok, skipped or error.
 
+    `kind` is a name that tells the reader, where `name` does not (the address of a page).
     An archive gives a {"file"} for each of its members and one for itself. Never raises for what is in a file.
     """
     report: dict[str, Any] = {"path": name, "reader": "", "status": "ok", "reason": "", "rows": 0, "bad": {}}
     try:
-        suffix = PurePosixPath(name).suffix.lower()
+        kind = kind or name
+        suffix = PurePosixPath(kind).suffix.lower()
         if suffix == ".zip":
             report["reader"] = "zip"
             with open_archive(stream, limits, depth + 1) as archive:
@@ -72,8 +87,8 @@ def read_file(
                         read_file(inner, member.stream, limits, columns, emit, depth=depth + 1)
         else:
             if suffix == ".gz":
-                stream, name = gunzip(stream, limits), name[: -len(".gz")]
-                suffix = PurePosixPath(name).suffix.lower()
+                stream = gunzip(stream, limits)
+                suffix = PurePosixPath(kind[: -len(".gz")]).suffix.lower()
             reader = READERS.get(suffix)
             if reader is None:
                 raise Skipped(f"no reader for {suffix or 'a name without ending'}")
@@ -103,7 +118,7 @@ def _read_rows(reader: Reader, given: Given, report: dict[str, Any], emit: Emit)
                 emit({"bad": [report["path"] + row.where, row.reason, row.detail, row.id]})
             else:
                 report["rows"] += 1
-                emit({"row": {**row, "source": row.get("source") or report["path"]}})
+                emit({"row": {**row, "source": report["path"] + row.get("source", "")}})
     finally:
         report |= given.notes
 

@@ -69,7 +69,7 @@ def _rows(given: Given, records: Sequence[tuple[int, list[str]]], fault: str) ->
         raise Skipped("a header without rows")
     header = [name.strip() or f"column {i}" for i, name in enumerate(header, start=1)]
     mapping = map_columns(header, given.columns)
-    given.notes["columns"] = mapping
+    given.notes |= {"columns": mapping, "header": header}
     for line, cells in body:
         if len(cells) != len(header):
             yield Bad(f":{line}", fault, f"{len(cells)} columns, the header has {len(header)}")

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import msgspec
 
-from ta_data.collect.outcome import Limits
+from ta_data.collect.outcome import READY, Limits
 
 PIPE_BYTES = 2**20
 
@@ -93,6 +93,8 @@ class ReadingProcess:
                 stderr=self._said,  # the parsers' warnings: what matters comes as a reason
                 start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends this one
             )
+            assert self._child.stdout is not None
+            os.read(self._child.stdout.fileno(), len(READY))
         return self._child
 
     def _end(self) -> None:

@@ -31,7 +31,7 @@ class DoctorConfig(BaseModel):
     systems: int = Field(default=3, ge=1, description="so many system prompts are fine")
     dominant: float = Field(default=0.8, gt=0, le=1, description="a source may make up such a share")
     skew: float = Field(default=0.7, gt=0, le=1, description="chosen may be the longer one in such a share")
-    language_sample: int = Field(default=1000, ge=0, description="rows whose language is looked at")
+    language_sample: int = Field(default=500, ge=0, description="rows whose language is looked at")
     thresholds: dict[str, Threshold] = Field(default_factory=dict, description="by check")
 
     @field_validator("thresholds")

@@ -26,7 +26,7 @@ def content_faults(prompt: str, answer: str) -> Iterator[Fault]:
         yield Fault("secret", ", ".join(secrets))
     if personal:
         yield Fault("personal-data", ", ".join(personal))
-    if marker := SPECIAL.search(both):
+    if ("<" in both or "[" in both) and (marker := SPECIAL.search(both)):
         yield Fault("special-tokens", marker[0])
     if is_mojibake(both):
         yield Fault("mojibake", both[:80])

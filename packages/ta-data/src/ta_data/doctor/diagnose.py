@@ -17,12 +17,17 @@ from ta_data.doctor.shape import faults
 from ta_data.doctor.splits import Between
 from ta_data.doctor.template import Part, Template, TemplateError
 from ta_data.pipe import Object, Rows
+from ta_data.places import file_of
 from ta_data.split import SPLITS
 from ta_data.stats import load_counting
 from ta_schemas.errors import InputError, SetupError
 from ta_schemas.manifest import MANIFEST_NAME
 
 PREVIEWS = 4
+ORIGIN = (
+    "files", "sources", "not_read", "columns", "masked", "split_by", "units", "row_random_split_would_leak",
+)  # fmt: skip
+"""Keys of a dataset's stats.json that the report shows."""
 
 
 class Preview(NamedTuple):
@@ -41,6 +46,8 @@ class Diagnosis(NamedTuple):
     splits: dict[str, int]
     findings: list[Finding]
     funnel: dict[str, Any]
+    origin: dict[str, Any]
+    """What `build` or `prepare` wrote of files, columns, masking and the split; empty for other rows."""
     lengths: dict[str, Any]
     template: str
     previews: list[Preview]
@@ -66,35 +73,47 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    source: Path, config: DoctorConfig, *, tokenizer: Path | None = None, benchmarks: list[Path] | None = None
+    source: Path,
+    config: DoctorConfig,
+    *,
+    tokenizer: Path | None = None,
+    benchmarks: list[Path] | None = None,
+    made_with: dict[str, Any] | None = None,
 ) -> Diagnosis:
     """Look at every row of a dataset, a preferences artifact, a folder or a file of JSON lines.
 
+    `made_with` is the configuration of a dataset that has no manifest yet.
     Raises InputError where there is no row at all.
     """
     with Rows(source) as rows:
         if not len(rows) and not rows.bad:
             raise InputError(f"{source}: no rows in it")
-        return _diagnose(source, rows, config, tokenizer, benchmarks)
+        made = _manifest(source).get("config", {}) if made_with is None else made_with
+        return _diagnose(source, rows, config, tokenizer, benchmarks, made)
 
 
 def _diagnose(
-    source: Path, rows: Rows, config: DoctorConfig, tokenizer: Path | None, benchmarks: list[Path] | None
+    source: Path,
+    rows: Rows,
+    config: DoctorConfig,
+    tokenizer: Path | None,
+    benchmarks: list[Path] | None,
+    made_with: dict[str, Any],
 ) -> Diagnosis:
-    manifest = _manifest(source)
     findings, notes = Findings(), []
     for bad in rows.bad:
         findings.add("unreadable", bad.where, bad.id, f"{bad.reason}: {bad.detail}")
     template = Template(tokenizer)
-    held = Benchmarks(benchmarks) if benchmarks else None
-    between = Between(findings, config, split_by=manifest.get("config", {}).get("split", {}).get("by", ""))
+    refusal = str(made_with.get("refusal", ""))
+    held = Benchmarks(benchmarks, refusal=refusal) if benchmarks else None
+    between = Between(findings, config, split_by=made_with.get("split", {}).get("by", ""))
     lengths = Lengths(
         findings,
         load_counting(tokenizer),
         max_tokens=config.max_tokens,
         per_message=_added(template, tokenizer),
     )
-    look = _Look(findings, config, license=str(manifest.get("config", {}).get("license", "")))
+    look = _Look(findings, config, license=str(made_with.get("license", "")))
     splits: Counter[str] = Counter()
     previews: dict[str, Preview] = {}
     for where, row in rows:
@@ -116,7 +135,7 @@ def _diagnose(
         lengths.add(where, row_id, f"{system}\n{prompt}", answer, messages=len(messages or [1, 1]))
         if isinstance(messages, list) and not wrong:
             _render(template, messages, where, row_id, row, previews, findings)
-    between.finish(lambda i: rows[i].row)
+    between.finish(rows)
     notes += [between.skipped] if between.skipped else []
     notes += look.finish(sum(splits.values()))
     measured = lengths.report()
@@ -126,6 +145,7 @@ def _diagnose(
         splits=dict(splits),
         findings=weighed(findings, config, len(rows) + len(rows.bad)),
         funnel=_funnel(source, len(rows)),
+        origin={key: value for key, value in _stats(source).items() if key in ORIGIN},
         lengths=measured,
         template=template.name,
         previews=list(previews.values()),
@@ -160,7 +180,7 @@ class _Look:
     def add(self, where: str, row_id: str, row: Object, said: Parts) -> None:
         add = self._findings.add
         source = row.get("source")
-        self._sources[source.rpartition(":")[0] or source if isinstance(source, str) else ""] += 1
+        self._sources[file_of(source) if isinstance(source, str) else ""] += 1
         if not source:
             add("no-source", where, row_id, "")
         if not row.get("license") and not self._license:
@@ -221,7 +241,7 @@ def _render(
     previews: dict[str, Preview],
     findings: Findings,
 ) -> None:
-    source = str(row.get("source", "")).rpartition(":")[0] or "rows"
+    source = file_of(str(row.get("source", ""))) or "rows"
     wanted = source not in previews and len(previews) < PREVIEWS
     if not wanted and template.is_chatml:
         return
@@ -241,7 +261,7 @@ def _added(template: Template, tokenizer: Path | None) -> int:
 
 
 def _split(where: str, row: Object) -> str:
-    name = where.rpartition(":")[0].removesuffix(".jsonl")
+    name = file_of(where).removesuffix(".jsonl")
     return name if name in SPLITS else str(row.get("split", "all"))
 
 
@@ -258,11 +278,15 @@ def _manifest(source: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _funnel(source: Path, rows: int) -> dict[str, Any]:
-    """The funnel that `prepare` or `build` wrote, and whether it adds up to the rows that are there."""
+def _stats(source: Path) -> dict[str, Any]:
     file = source / "stats.json"
     content: Any = msgspec.json.decode(file.read_bytes()) if file.is_file() else {}
-    funnel: Any = content.get("funnel") if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _funnel(source: Path, rows: int) -> dict[str, Any]:
+    """The funnel that `prepare` or `build` wrote, and whether it adds up to the rows that are there."""
+    funnel: Any = _stats(source).get("funnel")
     if not isinstance(funnel, dict) or "input" not in funnel:
         return {}
     left = funnel["input"] - sum(funnel["drops"].values())

@@ -1,5 +1,7 @@
 """Token counts in one tokenizer pass: histogram, what the length limit cuts, rows with nothing to learn."""
 
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
 from ta_data.doctor.findings import Findings
@@ -15,8 +17,7 @@ class Lengths:
         self._findings, self._counting = findings, counting
         self._max_tokens, self._per_message = max_tokens, per_message
         self._waiting: list[tuple[str, str, str, str, int]] = []
-        self._prompts: list[int] = []
-        self._answers: list[int] = []
+        self._prompts, self._answers = array("I"), array("I")
 
     def add(self, where: str, row_id: str, prompt: str, answer: str, *, messages: int) -> None:
         """Take one row; `prompt` is everything that is not answered."""
@@ -44,7 +45,7 @@ class Lengths:
     def report(self) -> dict[str, Any]:
         """Quantiles and histogram of prompt, answer and total."""
         self._count()
-        totals = [a + b for a, b in zip(self._prompts, self._answers, strict=True)]
+        totals = array("I", (a + b for a, b in zip(self._prompts, self._answers, strict=True)))
         if not totals:
             return {"unit": self._counting.unit, "max_tokens": self._max_tokens}
         columns = {"prompt": self._prompts, "answer": self._answers, "total": totals}
@@ -56,5 +57,5 @@ class Lengths:
         }
 
 
-def _p99(values: list[int]) -> int:
+def _p99(values: Sequence[int]) -> int:
     return sorted(values)[-(-len(values) * 99 // 100) - 1]

@@ -1,12 +1,11 @@
 """`ta-data feedback`: what people said of served answers becomes reviewed rows of the next dataset version.
 
-Twice the same command: first it writes a review list (CSV, a decision a line), then, with the decisions in it,
-the new version. Only a confirmed answer or a correction teaches; a thumb down alone does not say what is right.
+Twice the same command: first it writes a review list (`review.py`), then, with the decisions in it, the new
+version. A confirmed answer, a correction, or an attack that got through teaches something; a thumb down alone
+does not say what is right.
 """
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,12 @@ from ta_data.clean.parts import parts
 from ta_data.clean.pii import TYPES, Masker
 from ta_data.clean.scrub import scrub_row
 from ta_data.pipe import Object, read_rows
+from ta_data.versions.review import UNDECIDED, Decision
 from ta_data.versions.version import Splits, lines_of, read_splits, write_version
 from ta_schemas.artifact import Artifact
 from ta_schemas.errors import InputError
 from ta_schemas.jsonl import to_object, to_row
-from ta_schemas.rows import ConversationRow, FeedbackRow, Message
-
-COLUMNS = ("decision", "id", "why", "question", "answer")
+from ta_schemas.rows import AttemptRow, ConversationRow, FeedbackRow, Message
 
 
 def candidates(
@@ -42,7 +40,7 @@ def candidates(
         if isinstance(placed, Bad):
             reasons[placed.reason] += 1
             continue
-        made = from_event(placed.row, placed.where)
+        made = from_event(placed.row, placed.where, str(dataset.manifest.config.get("refusal", "")))
         if isinstance(made, str):
             reasons[made] += 1
             continue
@@ -65,8 +63,10 @@ def candidates(
     return [to_row(row, ConversationRow) for row in kept], {k: n for k, n in sorted(reasons.items()) if n}
 
 
-def from_event(raw: Object, where: str) -> ConversationRow | str:
+def from_event(raw: Object, where: str, refusal: str) -> ConversationRow | str:
     """The row that an event teaches, or why it teaches none."""
+    if {"probe", "messages", "output"} <= raw.keys():
+        return _from_attack(raw, where, refusal)
     try:
         event = to_row({"id": where, **raw}, FeedbackRow)
     except msgspec.ValidationError:
@@ -78,49 +78,61 @@ def from_event(raw: Object, where: str) -> ConversationRow | str:
     messages = event.messages
     if event.correction:
         messages = [*messages[:-1], Message(role="assistant", content=event.correction)]
-    digest = hashlib.sha256(msgspec.json.encode([m.content for m in messages])).hexdigest()[:12]
     why = "correction" if event.correction else "confirmed"
     return ConversationRow(
-        id=f"feedback-{digest}", messages=messages, source=f"feedback:{event.id}", extra={"feedback": why}
+        id=_name(messages), messages=messages, source=f"feedback:{event.id}", extra={"feedback": why}
     )
 
 
-def review_list(rows: list[ConversationRow]) -> str:
-    """CSV with an empty decision a row: `accept` or `reject` goes there."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        question, answer = parts(to_object(row))
-        # A leading apostrophe keeps a spreadsheet from running a cell as a formula.
-        cells = [f"'{text}" if text[:1] in "=+-@" else text for text in (question, answer)]
-        writer.writerow(["", row.id, row.extra.get("feedback", ""), *cells])
-    return out.getvalue()
+def _from_attack(raw: Object, where: str, refusal: str) -> ConversationRow | str:
+    """An attack of ta-safety's `attempts.jsonl` that got through teaches the domain's refusal."""
+    try:
+        attack = to_row({"id": where, **raw}, AttemptRow)
+    except msgspec.ValidationError:
+        return "not a feedback event"
+    if not attack.score:
+        return "attack that failed"
+    asked = (
+        attack.messages[:-1] if attack.messages and attack.messages[-1].role == "assistant" else attack.messages
+    )
+    if not refusal:
+        return "safety finding, and the dataset's domain has no refusal"
+    messages = [*asked, Message(role="assistant", content=refusal)]
+    return ConversationRow(
+        id=_name(messages),
+        messages=messages,
+        kind="out-of-scope",
+        source=f"attack:{attack.id}",
+        extra={"feedback": f"safety finding: {attack.probe}"},
+    )
 
 
-def read_decisions(file: Path) -> dict[str, str]:
-    """Decision by row id. Raises InputError for a word that is neither accept nor reject."""
-    decisions: dict[str, str] = {}
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        for number, line in enumerate(csv.DictReader(stream), start=2):
-            word = (line.get("decision") or "").strip().lower()
-            if word not in ("", "accept", "reject") or "id" not in line:
-                raise InputError(f"{file}:{number}: decision: expected accept or reject, got {word!r}")
-            decisions[line["id"]] = word
-    return decisions
+def _name(messages: list[Message]) -> str:
+    return f"feedback-{hashlib.sha256(msgspec.json.encode([m.content for m in messages])).hexdigest()[:12]}"
 
 
 def merge(
     dataset: Artifact,
     rows: list[ConversationRow],
-    decisions: dict[str, str],
+    decisions: dict[str, Decision],
     out: Path,
     *,
     replace: bool = False,
 ) -> dict[str, Any]:
-    """A new version whose training rows include the accepted ones; old rows keep their splits."""
-    accepted = [row for row in rows if decisions.get(row.id) == "accept"]
-    counts = Counter(decisions.get(row.id) or "undecided" for row in rows)
+    """A new version whose training rows include the accepted ones, as edited; old rows keep their splits."""
+    masker, edited = Masker(), 0
+    accepted: list[ConversationRow] = []
+    for row in rows:
+        decision = decisions.get(row.id, UNDECIDED)
+        if decision.word != "accept":
+            continue
+        if decision.answer and decision.answer != row.messages[-1].content:
+            edited += 1
+            messages = [*row.messages[:-1], Message(role="assistant", content=decision.answer)]
+            changed = msgspec.structs.replace(row, messages=messages, extra={**row.extra, "feedback": "edited"})
+            row = to_row(scrub_row(to_object(changed), frozenset(TYPES), masker)[0], ConversationRow)
+        accepted.append(row)
+    counts = Counter(decisions.get(row.id, UNDECIDED).word or "undecided" for row in rows)
     if not accepted:
         raise InputError("no row is accepted: write accept into the decision column of the review list")
     splits: Splits = read_splits(dataset)
@@ -134,4 +146,4 @@ def merge(
         files={name: lines for name, lines in kept.items() if lines},
         replace=replace,
     )
-    return {"path": str(out), "digest": artifact.digest, **dict(counts)}
+    return {"path": str(out), "digest": artifact.digest, **dict(counts), "edited": edited}

@@ -5,6 +5,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from ta_data.places import file_of
 from ta_data.versions.version import TOMBSTONES, Splits, lines_of, read_splits, write_version
 from ta_schemas.artifact import Artifact
 from ta_schemas.errors import ArtifactError, InputError
@@ -36,7 +37,7 @@ def explain(dataset: Artifact, row_id: str) -> dict[str, Any]:
 
 def _account(dataset: Artifact, splits: Splits, split: str, row: ConversationRow) -> dict[str, Any]:
     text = "\n".join(message.content for message in row.messages)
-    file = _file_of(row.source)
+    file = file_of(row.source)
     digests = {entry["path"]: entry["sha256"] for entry in dataset.manifest.config.get("inputs", [])}
     steps = ["read" if not row.synthetic else f"written by {row.synthetic.get('teacher')}"]
     if row.extra.get("document"):
@@ -124,15 +125,16 @@ def descendants(dataset: Artifact, runs: Path) -> list[dict[str, str]]:
 
 
 def _descends(row: ConversationRow, source: str, gone: set[str]) -> bool:
-    made_from = (str(row.synthetic.get("of", "")), str(row.extra.get("document", "")))
+    made_from = (str(row.synthetic.get("of", "")), str(row.extra.get("document", "")), _origin(row))
     return _within(row.source, source) or any(
         name in gone or _within(name, source) for name in made_from if name
     )
 
 
+def _origin(row: ConversationRow) -> str:
+    """Where a row of a JSON lines file says that it came from before."""
+    return str(row.extra.get("origin", ""))
+
+
 def _within(place: str, source: str) -> bool:
     return place == source or place.startswith((f"{source}:", f"{source}#", f"{source}!/", f"{source}/"))
-
-
-def _file_of(source: str) -> str:
-    return re.sub(r"(#\w+=[^:]*)?(:\d+)?$", "", source)

@@ -1,5 +1,6 @@
 """A dataset made from an earlier one: its files carried over, its rows changed, its parent named."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,19 @@ TOMBSTONES = "tombstones.jsonl"
 def read_splits(dataset: Artifact) -> Splits:
     """The rows of a dataset."""
     return {name: list(read_jsonl(dataset.file(f"{name}.jsonl"), ConversationRow)) for name in SPLITS}
+
+
+def old_splits(dataset: Path) -> dict[str, Split]:
+    """The split of every row of an earlier dataset."""
+    artifact = Artifact.open(dataset, kind="dataset")
+    return {
+        row.id: name for name in SPLITS for row in read_jsonl(artifact.file(f"{name}.jsonl"), ConversationRow)
+    }
+
+
+def digest_of(splits: Mapping[str, Split]) -> str | None:
+    """Of which row is where; None where there is none."""
+    return hashlib.sha256(repr(sorted(splits.items())).encode()).hexdigest() if splits else None
 
 
 def write_version(
