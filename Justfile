@@ -14,6 +14,11 @@ default:
 train *OPTIONS:
     uv run tunedassist run linux-cli {{ OPTIONS }}
 
+# the whole way: then preferences, DPO, export, every system measured, attacks, release; compiles llama.cpp once
+[group('main job')]
+pipeline *OPTIONS:
+    uv run --group extras tunedassist run linux-cli --all {{ OPTIONS }}
+
 # talk to what `just train` made
 [group('main job')]
 chat *OPTIONS:
@@ -29,6 +34,11 @@ serve *OPTIONS:
 [group('main job')]
 redteam *OPTIONS:
     uv run tunedassist redteam linux-cli {{ OPTIONS }}
+
+# the demo in the browser: chat with its rails visible, comparison, reports, lineage
+[group('main job')]
+demo *OPTIONS:
+    uv run --group extras tunedassist-demo {{ OPTIONS }}
 
 # ── quality ──────────────────────────────────────────────────────────────────
 
@@ -128,7 +138,7 @@ bench-safety *OPTIONS:
 # our llama.cpp engine beside llama_cpp.server and llama-server, 1 to 16 clients
 [group('benchmarks')]
 bench-serve *OPTIONS:
-    uv run --group extras python packages/ta-serve/benchmarks/bench_serve.py --questions data/linux-cli/benchmark.jsonl {{ OPTIONS }}
+    uv run --group extras --group peers python packages/ta-serve/benchmarks/bench_serve.py --questions data/linux-cli/benchmark.jsonl {{ OPTIONS }}
 
 # 10,000 requests against the API: does its memory grow?
 [group('benchmarks')]

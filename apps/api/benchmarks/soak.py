@@ -3,7 +3,9 @@
     python apps/api/benchmarks/soak.py --model smollm2-135m-instruct
     python apps/api/benchmarks/soak.py      # the server alone, with an engine that costs nothing
 
-Exits with 6 where memory grew by more than 5 % after the first tenth, or any of the answers was wrong.
+At the end twice as many ask at once as find room: how fast is the slowest 429, and over all the slowest 413?
+Exits with 6 where memory grew by more than 5 % after the first tenth, any of the answers was wrong, or one of
+these refusals took more than a second.
 """
 
 import argparse
@@ -20,6 +22,7 @@ import httpx2
 
 WORDS = Path(__file__).parents[1] / "tests" / "serve_words.py"
 CHAT = "/v1/chat/completions"
+ROOM = 16 + 32  # the server's --parallel and --max-queue
 
 
 def main() -> None:
@@ -43,7 +46,8 @@ def main() -> None:
     report["exit_code"] = code
     print(json.dumps(report))
     wrong = [status for status in report["answers"] if int(status) >= 500 or status == "0"]
-    if code or wrong or report["growth"] > 0.05 or report["left_inside"]:
+    late = max(report["slowest_413_ms"], report["slowest_429_ms"]) > 1000
+    if code or wrong or late or report["growth"] > 0.05 or report["left_inside"]:
         sys.exit(6)
 
 
@@ -52,15 +56,19 @@ async def soak(process: subprocess.Popen[str], chosen: argparse.Namespace) -> di
     url = await asyncio.to_thread(wait_until_ready, process)
     drain = asyncio.create_task(asyncio.to_thread(process.stderr.read))
     answers: Counter[int] = Counter()
+    slowest: Counter[int] = Counter()  # milliseconds by status
     numbers = iter(range(chosen.requests))
     before = 0
     started = time.monotonic()
 
     async def client() -> None:
         nonlocal before
-        async with httpx2.AsyncClient(base_url=url, verify=False, timeout=120) as http:
+        async with httpx2.AsyncClient(base_url=url, verify=False, timeout=600) as http:
             for number in numbers:
-                answers[await ask(http, number, chosen.max_tokens)] += 1
+                asked = time.monotonic()
+                status = await ask(http, number, chosen.max_tokens)
+                answers[status] += 1
+                slowest[status] = max(slowest[status], round(1000 * (time.monotonic() - asked)))
                 if number == chosen.requests // 10:
                     before = memory(process.pid)
                 if number % 500 == 0:
@@ -73,6 +81,7 @@ async def soak(process: subprocess.Popen[str], chosen: argparse.Namespace) -> di
     async with httpx2.AsyncClient(base_url=url, verify=False) as http:
         inside = (await http.get("/readyz")).json()["queue"]["inside"]
     after = memory(process.pid)
+    refused = await overload(url)
     process.terminate()
     await drain
     return {
@@ -84,7 +93,25 @@ async def soak(process: subprocess.Popen[str], chosen: argparse.Namespace) -> di
         "rss_mib_at_the_end": after >> 20,
         "growth": round(after / before - 1, 4),
         "left_inside": inside,
+        "slowest_413_ms": slowest[413],
+        "refused_with_429": len(refused),
+        "slowest_429_ms": max(refused, default=0),
     }
+
+
+async def overload(url: str) -> list[int]:
+    """Twice as many at once as find room; gives the milliseconds of those that are turned away with 429."""
+    limits = httpx2.Limits(max_connections=None)
+    body = {"messages": [{"role": "user", "content": "How do I list files? " * 8}], "max_tokens": 16}
+    async with httpx2.AsyncClient(base_url=url, verify=False, timeout=600, limits=limits) as http:
+
+        async def one() -> tuple[int, int]:
+            asked = time.monotonic()
+            status = (await http.post(CHAT, json=body)).status_code
+            return status, round(1000 * (time.monotonic() - asked))
+
+        found = await asyncio.gather(*(one() for _ in range(2 * ROOM)))
+    return [milliseconds for status, milliseconds in found if status == 429]
 
 
 async def ask(http: httpx2.AsyncClient, number: int, max_tokens: int) -> int:

@@ -22,7 +22,7 @@ stopping = []
 
 
 @contextmanager
-def running_server(engine, *, settings=None, guard=None, environment_keys="", **options):
+def running_server(engine, *, settings=None, guard=None, retrieval=None, environment_keys="", **options):
     """A real uvicorn on a free port of loopback: gives (base URL, service). `engine=None`: still loading."""
     from ta_serve.config import Settings
     from tunedassist_api.config import Config
@@ -31,7 +31,7 @@ def running_server(engine, *, settings=None, guard=None, environment_keys="", **
     from tunedassist_api.service import Service
 
     config = Config(**{"name": "tiny", "parallel": 4, "deadline_s": 20.0, "drain_s": 5.0, **options})
-    service = Service(config, KeyRing(config.keys_file, environment_keys), guard)
+    service = Service(config, KeyRing(config.keys_file, environment_keys), guard, retrieval)
     if engine is not None:
         service.use(engine, settings or Settings())
     listener = bind("127.0.0.1", 0)

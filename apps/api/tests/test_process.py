@@ -37,7 +37,7 @@ class Process:
         return any(line["event"] == event for line in self.lines)
 
     def wait_for(self, event):
-        until(lambda: self.has(event) or self.process.poll() is not None, within_s=20)
+        until(lambda: self.has(event) or self.process.poll() is not None, within_s=60)
         assert self.has(event), self.lines
 
     @property
@@ -50,7 +50,7 @@ class Process:
         """Exit code and what was printed after the log."""
         if sig is not None:
             self.process.send_signal(sig)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         self.reader.join()
         return code, [line["event"] for line in self.lines]
 
@@ -125,12 +125,24 @@ def test_it_listens_while_it_loads_and_ctrl_c_does_not_wait_for_that(run):
     assert server.end(signal.SIGINT)[0] == 130
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_server_with_one_line(run):
-    server = run("fail=1", "load_s=0.3")
+def test_a_model_that_cannot_be_loaded_is_one_line_before_the_server_listens(run):
+    code, printed = run("fail=1", "load_s=0.3").end()
+    assert (code, printed) == (3, ["error: tiny.gguf: truncated: copy it again"])
+
+
+@pytest.mark.slow
+def test_a_model_that_turns_out_bad_while_the_server_listens_ends_it_with_one_line(run):
+    server = run("fail=1", "load_s=5")
+    assert http.get(server.url + "/readyz").json()["status"] == "loading"
     code, printed = server.end()
-    assert code == 3
-    assert printed[-1] == "error: tiny.gguf: truncated: copy it again"
+    assert (code, printed[-1]) == (3, "error: tiny.gguf: truncated: copy it again")
     assert not server.has("ready")
+
+
+def test_a_model_that_loads_at_once_is_ready_when_the_server_listens(run):
+    server = run("load_s=0.3")
+    server.wait_for("listening")
+    assert http.get(server.url + "/readyz").json()["status"] == "ready"
 
 
 def test_a_port_in_use_is_one_line(run):

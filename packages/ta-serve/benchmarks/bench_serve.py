@@ -77,11 +77,11 @@ class Round:
 
 def start_servers(gguf: Path, threads: int, parallel: int, wanted: list[str]) -> Iterator[Server]:
     """Start those that are wanted and installed."""
-    environment = os.environ | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "4000",
-        "GGML_NO_BACKTRACE": "1",
+    plain = {
+        key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     }
+    # For the peers: with their own defaults two busy cores would give a tenth. Ours has what it sets itself.
+    tuned = plain | {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "4000", "GGML_NO_BACKTRACE": "1"}
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the servers
     port = itertools.count(18_200 + os.getpid() % 1000)
     for name, module in (
@@ -99,6 +99,7 @@ def start_servers(gguf: Path, threads: int, parallel: int, wanted: list[str]) ->
         if name == "tunedassist-api":
             command = ["-c", "from tunedassist_api.cli import main; main()", "--model", str(gguf)]
             command += ["--port", str(here), "--threads", str(threads), "--parallel", str(parallel)]
+            command += ["--guard", "off"]  # the peers have none; what it costs: just bench-safety
         elif name == "llama_cpp.server":
             command = ["-m", "llama_cpp.server", "--model", str(gguf), "--n_ctx", "8192", "--port", str(here)]
             command += ["--n_threads", str(threads), "--n_threads_batch", str(threads), "--verbose", "False"]
@@ -118,7 +119,7 @@ def start_servers(gguf: Path, threads: int, parallel: int, wanted: list[str]) ->
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if told else log,
             stderr=log,
-            env=environment,
+            env=plain if name == "tunedassist-api" else tuned,
             text=True,
         )
         if told:

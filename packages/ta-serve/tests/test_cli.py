@@ -66,6 +66,32 @@ def test_options_of_chat_have_an_effect(cpu, adapter):
     assert answer("--temperature", 3, "--seed", 1)["text"] != answer("--temperature", 3, "--seed", 2)["text"]
 
 
+@pytest.fixture
+def notes(tmp_path):
+    """Something to ground answers in."""
+    pytest.importorskip("bm25s", reason="needs ta-serve[retrieve]")
+    (tmp_path / "notes.md").write_text("## Trees\n\nThe oak is old.\n")
+    return tmp_path / "notes.md"
+
+
+def test_an_index_puts_passages_before_the_model_and_their_places_behind_the_answer(cpu, adapter, notes):
+    def answer(*options):
+        code, out, err = cpu("chat", adapter.path, "-m", "How old is the oak?", "--max-tokens", 4, *options)
+        assert code == 0, err
+        return out
+
+    plain, grounded = json.loads(answer("--json")), json.loads(answer("--json", "--index", notes))
+    assert "citations" not in plain
+    assert grounded["prompt_tokens"] > plain["prompt_tokens"]
+    assert [(c["source"], c["span"]) for c in grounded["citations"]] == [("notes.md", [1, 3])]
+    assert answer("--index", notes) == f"{grounded['text']}\n\nSources: [1] notes.md:1-3\n"
+
+
+def test_an_index_that_is_not_there_is_one_line(cpu, adapter, tmp_path):
+    code, _, err = cpu("chat", adapter.path, "-m", "Hi", "--index", tmp_path / "gone")
+    assert (code, err) == (3, f"error: {tmp_path}/gone: no such file or folder\n")
+
+
 def test_device_and_dtype_are_passed_on(monkeypatch, capsys, adapter):
     assert run(monkeypatch, "chat", adapter.path, "-m", "Hi", "--device", "tpu") == 3
     assert "device 'tpu'" in capsys.readouterr().err
@@ -152,6 +178,20 @@ def test_options_of_generate_have_an_effect(cpu, adapter, questions, tmp_path):
     assert answers("hot", "--temperature", 3) != plain
     assert answers("s1", "--temperature", 3, "--seed", 1) != answers("s2", "--temperature", 3, "--seed", 2)
     assert answers("single", "--max-batch-tokens", 1) == plain
+
+
+def test_an_index_grounds_the_answers_of_a_file(cpu, base, notes, tmp_path):
+    source = tmp_path / "asked.jsonl"
+    source.write_text(json.dumps({"id": "q", "messages": ask("How old is the oak?")}) + "\n")
+
+    def prompt_tokens(*options):
+        out = tmp_path / "answers.jsonl"
+        asked = ("--in", source, "--out", out, "--max-tokens", 2, "--force")
+        assert cpu("generate", base.path, *asked, *options)[0] == 0
+        (row,) = read_jsonl(out, PredictionRow)
+        return row.prompt_tokens
+
+    assert prompt_tokens("--index", notes) > prompt_tokens()
 
 
 def test_max_batch_tokens_reaches_the_engine(cpu, base, questions, tmp_path, monkeypatch):

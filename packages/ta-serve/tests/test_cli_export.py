@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from export_fixtures import make_family
+from stub_servers import stub_server
 
 from ta_schemas import Artifact
 from ta_serve.cli import main
@@ -134,6 +135,18 @@ def test_parity_takes_an_artifact_and_fails_with_exit_code_6(run, folder, tmp_pa
     assert code == 6
     assert "FAIL Ollama's template" in printed
     assert err.startswith("error: parity: Ollama's template: ")
+
+
+def test_parity_asks_a_server_with_its_model_and_key(run, folder, monkeypatch):
+    monkeypatch.setenv("STUB_KEY", "right")
+    with stub_server() as stub:
+        stub.fault = "key"
+        asked = ("parity", folder, f"{stub.url}/v1", "--model", "large", "--max-tokens", 2)
+        assert "wants an API key" in run(*asked)[2]
+        code, _, err = run(*asked, "--api-key-env", "STUB_KEY")
+        assert {body["model"] for body in stub.asked} == {"large"}
+    assert code == 6
+    assert "the server counts 7 prompt tokens" in err
 
 
 def test_thresholds_of_parity_count(run, folder, tmp_path):

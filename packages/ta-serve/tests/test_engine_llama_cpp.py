@@ -373,6 +373,23 @@ def test_an_engine_whose_file_has_gone_fails_requests_instead_of_keeping_them(gg
         assert not engine.stats().ready
 
 
+def test_threads_hardly_spin_unless_the_user_says_so(monkeypatch):
+    import ta_serve
+    from ta_serve.engines.llama_cpp.child import child_environment
+
+    monkeypatch.setattr(ta_serve, "GIVEN_SPIN", None)
+    assert child_environment()["GOMP_SPINCOUNT"] == "100"
+    monkeypatch.setattr(ta_serve, "GIVEN_SPIN", "7")
+    assert child_environment()["GOMP_SPINCOUNT"] == "7"
+
+
+def test_a_small_model_answers_one_with_one_thread_and_a_large_one_with_all():
+    from ta_serve.engines.llama_cpp.model import threads_for_one
+
+    assert [threads_for_one(size << 20, 4) for size in (138, 600, 8000)] == [1, 2, 4]
+    assert threads_for_one(8000 << 20, 1) == 1
+
+
 def test_a_closed_engine_answers_closed(gguf):
     engine = LlamaCppEngine(gguf, threads=1)
     queue = SimpleQueue()

@@ -1,3 +1,6 @@
+import os
+import signal
+import time
 from queue import SimpleQueue
 
 import pytest
@@ -193,3 +196,41 @@ def test_llama_server_answers_as_our_own_llama_cpp_engine(tmp_path):
     (tmp_path / "bad.gguf").write_bytes(b"GGUF")
     with pytest.raises(InputError, match="cannot load it"):
         open_engine(tmp_path / "bad.gguf", engine="xllamacpp")
+
+
+def until(condition, *, within_s=30):
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, f"not within {within_s} s"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def llama_server(tmp_path):
+    pytest.importorskip("xllamacpp", reason="needs ta-serve[fast]")
+    gguf = make_gguf(tmp_path / "tiny.gguf")
+    with open_engine(gguf, engine="xllamacpp", threads=1, parallel=2) as engine:
+        yield engine
+
+
+def test_a_llama_server_that_is_killed_fails_what_it_was_asked_and_is_there_again(llama_server):
+    asked = [SimpleQueue() for _ in range(4)]
+    for number, queue in enumerate(asked):
+        llama_server.submit(Request(id=f"{number}", messages=ask("Hi"), max_tokens=400), queue.put)
+    asked[0].get(timeout=30)
+    os.kill(llama_server._process.pid, signal.SIGKILL)
+    for queue in asked:
+        while isinstance(event := queue.get(timeout=30), Delta):
+            pass
+        assert (event.code, event.message) == ("engine_died", "the engine died: ask again")
+    until(lambda: llama_server.stats().restarts == 1 and llama_server.stats().ready)
+    assert isinstance(heard(llama_server, Request(id="9", messages=ask("Hi"), max_tokens=2))[-1], Finished)
+
+
+def test_a_llama_server_whose_file_has_gone_refuses_instead_of_keeping_requests(llama_server, tmp_path):
+    (tmp_path / "tiny.gguf").unlink()
+    os.kill(llama_server._process.pid, signal.SIGKILL)
+    until(lambda: not llama_server.stats().ready)
+    failed = heard(llama_server, Request(id="1", messages=ask("Hi"), max_tokens=2))[-1]
+    assert failed.code == "engine_died"
+    assert "cannot be started again" in failed.message

@@ -60,12 +60,14 @@ def test_a_changed_artifact_is_refused(artifact):
 
 
 def test_what_is_no_model_is_named(tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match=r"absent: no such file or folder: expected a \.gguf file"):
         open_engine(tmp_path / "absent")
     with pytest.raises(InputError, match="no such file"):
         open_engine(tmp_path / "absent.gguf", engine="llama-cpp")
     with pytest.raises(InputError, match="only with a URL"):
         open_engine(make_gguf(tmp_path / "tiny.gguf"), model="large")
+    with pytest.raises(InputError, match=r"name one of its files, such as .*/tiny\.gguf"):
+        open_engine(tmp_path)
 
 
 @needs_llama

@@ -3,11 +3,13 @@
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from export_fixtures import make_family
 from serve_fixtures import make_adapter
+from stub_servers import stub_server
 
 from ta_schemas import Artifact, ArtifactWriter, InputError
 from ta_schemas.errors import GateError
@@ -18,11 +20,13 @@ from ta_serve.export.merged import write_merged
 from ta_serve.export.model_gguf import write_model_gguf
 from ta_serve.export.source import open_source
 from ta_serve.export.vocabulary import Vocabulary
+from ta_serve.open import open_engine
 from ta_serve.parity.chats import Chat, built_in_chats, read_chats
 from ta_serve.parity.child import in_child
 from ta_serve.parity.compare import compare_choices, first_text_difference, first_token_difference
 from ta_serve.parity.gate import check_parity
 from ta_serve.parity.reference import Answered
+from ta_serve.parity.server import Server
 
 pytest.importorskip("llama_cpp", reason="needs ta-serve[llama-cpp]")
 
@@ -161,11 +165,17 @@ def test_a_tokenizer_that_lost_a_merge_is_caught(tuned, tmp_path):
         check_parity(tuned, [file], CHATS).demand()
 
 
-def test_other_weights_are_caught(tuned, tmp_path):
+def other_weights(tuned, folder):
+    """The base model as GGUF."""
     base = Artifact.open(tuned).manifest.environment["base_model_path"]
     source = open_source(Path(base))
-    file = tmp_path / "untuned-F16.gguf"
+    file = folder / "untuned-F16.gguf"
     write_model_gguf(source.weights, source.config, source.vocabulary, file, name="untuned")
+    return file
+
+
+def test_other_weights_are_caught(tuned, tmp_path):
+    file = other_weights(tuned, tmp_path)
     with pytest.raises(GateError, match=r"untuned-F16.gguf: .*answer token \d+ after .* less likely by"):
         check_parity(tuned, [file], CHATS).demand()
 
@@ -174,6 +184,37 @@ def test_a_quantized_file_below_the_agreement_is_caught(tuned, exported):
     found = check_parity(tuned, [exported.path / "tiny-Q8_0.gguf"], CHATS, agreement=1.1)
     with pytest.raises(GateError, match=r"tokens agree, expected 110%"):
         found.demand()
+
+
+@contextmanager
+def llama_server(file):
+    """A server over a GGUF file."""
+    pytest.importorskip("xllamacpp", reason="needs ta-serve[fast]")
+    with open_engine(file, engine="xllamacpp", threads=1) as engine:
+        yield Server(engine.url, api_key=engine._options["key"])
+
+
+def test_a_server_over_the_exported_file_passes_where_conversations_have_a_system_prompt(tuned, exported):
+    with llama_server(exported.file("tiny-F16.gguf")) as server:
+        # Four tokens: a random model soon says bytes that are no characters, which no text can hold.
+        _, verdict = check_parity(tuned, [], CHATS, servers=[server], max_tokens=4).verdicts
+    assert verdict.difference == ""
+    assert (verdict.side, verdict.ok, verdict.compared, verdict.prompts) == (server.url, True, 2, 2)
+    assert verdict.same_answers == 2
+
+
+def test_a_server_over_another_model_is_caught(tuned, exported, tmp_path):
+    with llama_server(other_weights(tuned, tmp_path)) as server:
+        with pytest.raises(GateError, match=rf"{server.url}: .*answer token \d+: transformers answers"):
+            check_parity(tuned, [], CHATS, servers=[server]).demand()
+
+
+def test_a_server_with_another_template_is_caught_by_the_length_of_its_prompts(tuned):
+    with stub_server() as stub:
+        server = Server(f"{stub.url}/v1", model="large")
+        with pytest.raises(GateError, match=r"the server counts 7 prompt tokens, training \d+"):
+            check_parity(tuned, [], CHATS, servers=[server]).demand()
+    assert {body["model"] for body in stub.asked} == {"large"}
 
 
 def test_a_stop_token_that_llama_cpp_does_not_know_is_caught(tuned, exported, tmp_path):

@@ -130,6 +130,18 @@ def test_a_study_measures_every_type_against_f16_and_writes_it_down(half, texts,
     assert found.recommended in (tmp_path / "study" / "quant-study.md").read_text()
 
 
+def test_a_study_keeps_its_files_by_type_only_where_it_is_told_to(half, texts, tmp_path, here):
+    found = study(half, texts, tmp_path / "plain", kinds=["Q8_0"], max_tokens=8)
+    assert [row.as_json()["file"] for row in found.rows] == [None, None]
+    assert not list((tmp_path / "plain").glob("*.gguf"))
+    kept = tmp_path / "kept"
+    found = study(half, texts, kept, kinds=["Q8_0"], max_tokens=8, keep=True)
+    f16, q8 = (row.as_json() for row in found.rows)
+    assert f16["file"] == str(half)
+    assert q8["file"] == str(kept / f"{half.stem.removesuffix('-F16')}-Q8_0.gguf")
+    assert (kept / q8["file"]).stat().st_size == q8["size_bytes"]
+
+
 def test_texts_without_an_answer_are_refused(half, tmp_path, here):
     (tmp_path / "texts.jsonl").write_text('{"messages": [{"role": "user", "content": "x"}]}\n')
     with pytest.raises(InputError, match="no conversation that ends with an answer"):

@@ -6,7 +6,7 @@ import pytest
 
 from ta_schemas import ArtifactWriter, InputError
 from ta_serve.retrieve.documents import read_documents
-from ta_serve.retrieve.ground import ground, grounded
+from ta_serve.retrieve.ground import MOST_CHARACTERS, ground, grounded
 from ta_serve.retrieve.index import Index
 
 TEXT = """# Archives
@@ -116,3 +116,31 @@ def test_a_grounded_answer_ends_with_its_sources(folder):
     text = "".join(grounded(answer, Index.open(folder), count=1)([{"role": "user", "content": "web server?"}]))
     assert text == "Oak.\n\nSources: [1] note.txt:3-3"
     assert seen[0][0]["role"] == "system"
+
+
+def test_earlier_sources_are_not_shown_to_the_model(folder):
+    seen = []
+
+    def answer(messages):
+        seen.append(messages)
+        yield "Beech."
+
+    turns = [
+        ("user", "web server?"),
+        ("assistant", "Oak.\n\nSources: [1] note.txt:3-3"),
+        ("user", "mail server?"),
+    ]
+    messages = [{"role": role, "content": content} for role, content in turns]
+    list(grounded(answer, Index.open(folder), count=1)(messages))
+    assert [m["content"] for m in seen[0][1:]] == ["web server?", "Oak.", "mail server?"]
+
+
+def test_passages_are_cut_at_a_line_where_they_would_fill_the_context(tmp_path):
+    (tmp_path / "long.md").write_text("\n".join(["## Oak", *("oak leaf" for _ in range(2000))]))
+    (tmp_path / "short.md").write_text("## Oak\noak\n")
+    found = ground(Index.open(tmp_path), [{"role": "user", "content": "oak leaf"}])
+    assert len(found.hits[0].document.text) <= MOST_CHARACTERS
+    whole = (tmp_path / "long.md").read_text().splitlines()
+    _, last = found.citations("")[0]["span"]
+    assert found.hits[0].document.text == "\n".join(whole[:last])
+    assert sum(len(hit.document.text) for hit in found.hits) <= MOST_CHARACTERS

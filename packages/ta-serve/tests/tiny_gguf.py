@@ -1,6 +1,8 @@
 """A GGUF model of two layers with random weights, and LoRA adapters for it, made in a fraction of a second."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -22,8 +24,15 @@ def byte_tokens() -> list[str]:
     return [names[byte] for byte in range(256)]
 
 
-def make_gguf(file: Path, *, seed: int = 0, template: str | None = CHATML, arch: str = "llama") -> Path:
-    """Write a model whose tokens are bytes and a few merges of them."""
+def make_gguf(
+    file: Path,
+    *,
+    seed: int = 0,
+    template: str | None = CHATML,
+    arch: str = "llama",
+    added: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a model whose tokens are bytes and a few merges of them; `added` goes onto weights by name."""
     merges = ["Ġ t", "h e", "i n", "Ġ a", "l s"]
     tokens = [*SPECIAL, *byte_tokens(), *(merge.replace(" ", "") for merge in merges)]
     writer = gguf.GGUFWriter(file, arch)
@@ -50,7 +59,8 @@ def make_gguf(file: Path, *, seed: int = 0, template: str | None = CHATML, arch:
     for name, shape in shapes(len(tokens)).items():
         scale = 1 if name.endswith("norm.weight") else 0
         # Wide, so that answers differ from one another.
-        writer.add_tensor(name, (scale + 0.35 * random.standard_normal(shape)).astype(np.float32))
+        weights = scale + 0.35 * random.standard_normal(shape) + (added or {}).get(name, 0)
+        writer.add_tensor(name, weights.astype(np.float32))
     finish(writer)
     return file
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -31,12 +32,13 @@ def create_app(service: Service) -> FastAPI:
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id", "retry-after"],
     )
-    app = FastAPI(
+    app = FastAPIOffline(  # FastAPI, but the page /docs loads its script from here, not from the internet
         title="TunedAssist",
         description=DESCRIPTION,
         version=version("tunedassist-api"),
         redirect_slashes=False,  # a redirected POST loses its body in some clients
         redoc_url=None,
+        swagger_ui_parameters={"validatorUrl": None},  # a public site would be asked about our document
         middleware=[
             Middleware(RequestContext, metrics=service.metrics),
             *([cors] if config.cors_origins else []),

@@ -61,6 +61,10 @@ def serve_command(
         str,
         typer.Option(metavar="on|off|DOMAIN", help="Rails: the default policy, none, or a domain folder's."),
     ] = "on",
+    index: Annotated[
+        Path | None,
+        typer.Option(help="Ground chats in passages of this corpus artifact, file or folder of text."),
+    ] = None,
     log_prompts: Annotated[bool, typer.Option("--log-prompts", help="Log what is asked and said.")] = False,
 ) -> None:
     """Serve a tuned assistant, or any GGUF file, over an OpenAI-compatible API, until SIGTERM or Ctrl-C.
@@ -68,6 +72,8 @@ def serve_command(
     Example: tunedassist-api --model smollm2-135m-instruct
 
     Example: tunedassist-api --model runs/linux-cli/gguf --guard data/linux-cli
+
+    Example: tunedassist-api --model runs/linux-cli/gguf --index data/linux-cli/raw
 
     Example: tunedassist-api --model model.Q8_0.gguf --host 0.0.0.0 --keys-file keys.json
 
@@ -82,6 +88,7 @@ def serve_command(
     from tunedassist_api import logs
     from tunedassist_api.config import Config
     from tunedassist_api.model import load_model, model_name, read_adapters
+    from tunedassist_api.retrieval import Retrieval
     from tunedassist_api.safety import load_guard
     from tunedassist_api.server import serve
 
@@ -116,7 +123,8 @@ def serve_command(
         threads=threads,
         upstream_model=upstream_model,
     )
-    serve(load, config, guard=load_guard(guard))
+    retrieval = Retrieval(index) if index else None
+    serve(load, config, guard=load_guard(guard), retrieval=retrieval)
 
 
 @keys_app.command("add")

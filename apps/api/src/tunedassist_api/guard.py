@@ -12,7 +12,7 @@ class RailEvent:
     """What one rail made of one text."""
 
     rail: str
-    stage: Literal["input", "output"]
+    stage: Literal["input", "document", "output"]
     action: Literal["allow", "warn", "mask", "block"]
     milliseconds: float
     score: float | None = None
@@ -27,7 +27,8 @@ class Verdict(NamedTuple):
     """What the rails decided."""
 
     text: str
-    """Input: the last user message as it may go on. Output: what may be shown. Blocked: the refusal."""
+    """Input: the last user message as it may go on. Output: what may be shown. Document: what the model may
+    read. Blocked: the refusal."""
     blocked: bool = False
     events: tuple[RailEvent, ...] = ()
 
@@ -52,6 +53,10 @@ class Guard(Protocol):
 
     def check_input(self, messages: list[ChatMessage]) -> Verdict:
         """Before the engine sees the conversation."""
+        ...
+
+    def check_document(self, text: str) -> Verdict:
+        """A tool's result or a retrieved passage, before the engine sees it."""
         ...
 
     def check_output(self, messages: list[ChatMessage], text: str) -> Verdict:

@@ -34,6 +34,11 @@ class SafetyGuard:
         text = verdict.text if blocked else messages[-1]["content"]
         return Verdict(text, blocked, _events(verdict.events))
 
+    def check_document(self, text: str) -> Verdict:
+        """Text that somebody else wrote: one that gives the model orders is blocked."""
+        verdict = self._guard.check_document(text)
+        return Verdict(verdict.text, verdict.action == "block", _events(verdict.events))
+
     def check_output(self, messages: list[ChatMessage], text: str) -> Verdict:
         """A whole answer."""
         verdict = self._guard.check_output(text, question=_question(messages))
@@ -72,7 +77,7 @@ def _events(events: list[SafetyEvent]) -> tuple[RailEvent, ...]:
     return tuple(
         RailEvent(
             rail=event.rail,
-            stage="output" if event.stage == "output" else "input",
+            stage=event.stage,
             action=event.action,
             milliseconds=round(event.ms, 3),
             score=round(event.score, 4),

@@ -21,9 +21,13 @@ from tunedassist_api.config import Config
 from tunedassist_api.guard import Guard
 from tunedassist_api.keys import ENVIRONMENT, KeyRing
 from tunedassist_api.logs import event
+from tunedassist_api.retrieval import Retrieval
 from tunedassist_api.service import Service
 
 _KEEP_ALIVE_S = 75  # longer than the 60 s of common proxies, or they meet closed connections
+
+LOADING_S = 3.0
+"""So long a model may load before the server listens: what cannot be loaded is known by then, as a rule."""
 
 
 class Loaded(NamedTuple):
@@ -33,21 +37,33 @@ class Loaded(NamedTuple):
     settings: Settings
 
 
-def serve(load: Callable[[], Loaded], config: Config, *, guard: Guard | None = None) -> None:
+def serve(
+    load: Callable[[], Loaded],
+    config: Config,
+    *,
+    guard: Guard | None = None,
+    retrieval: Retrieval | None = None,
+) -> None:
     """Serve until SIGTERM (returns) or Ctrl-C (raises KeyboardInterrupt).
 
-    Listens at once and answers `/readyz` with 503 until `load` has given the engine. Raises what `load`
-    raises, InputError (host, keys) and SetupError (port in use).
+    Listens once the model is loaded, but after LOADING_S at the latest: `/readyz` is 503 from then on until
+    `load` has given the engine. Raises what `load` raises, InputError (host, keys), SetupError (port in use).
     """
-    service = Service(config, KeyRing(config.keys_file, os.environ.get(ENVIRONMENT, "")), guard)
+    keys = KeyRing(config.keys_file, os.environ.get(ENVIRONMENT, ""))
+    service = Service(config, keys, guard, retrieval)
     listener = bind(config.host, config.port)
     server = Server(service)
-    _announce(service, listener)
     loader = Loader(load, service, server)
     loader.start()
+    loader.loaded.wait(LOADING_S)
     try:
-        server.run(sockets=[listener])
+        if loader.error is None:
+            listen(listener)
+            _announce(service, listener)
+            loader.listening.set()
+            server.run(sockets=[listener])
     finally:
+        listener.close()
         if service.engine is not None:
             service.engine.close()
     if loader.error is not None:
@@ -58,7 +74,8 @@ def serve(load: Callable[[], Loaded], config: Config, *, guard: Guard | None = N
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening address; port 0 takes a free one. Raises InputError (host), SetupError (port)."""
+    """An address of ours that nobody can connect to yet; port 0 takes a free one. Raises InputError (host),
+    SetupError (port)."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -70,16 +87,28 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen(2048)
     except OSError as error:
         listener.close()
-        why = {
-            errno.EADDRINUSE: "in use: stop what listens there or name another --port",
-            errno.EACCES: "not allowed: choose one above 1023",
-            errno.EADDRNOTAVAIL: "not an address of this machine: name another --host",
-        }
-        raise SetupError(f"{host} port {port}: {why.get(error.errno or 0, error.strerror)}") from None
+        raise _not_ours(f"{host} port {port}", error) from None
     return listener
+
+
+def listen(listener: socket.socket) -> None:
+    """Accept connections from now on. Raises SetupError: another server began to at the same time."""
+    try:
+        listener.listen(2048)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _not_ours(f"{host} port {port}", error) from None
+
+
+def _not_ours(address: str, error: OSError) -> SetupError:
+    why = {
+        errno.EADDRINUSE: "in use: stop what listens there or name another --port",
+        errno.EACCES: "not allowed: choose one above 1023",
+        errno.EADDRNOTAVAIL: "not an address of this machine: name another --host",
+    }
+    return SetupError(f"{address}: {why.get(error.errno or 0, error.strerror)}")
 
 
 class Server(uvicorn.Server):
@@ -138,6 +167,9 @@ class Loader(threading.Thread):
         super().__init__(name="loader", daemon=True)
         self._load, self._service, self._server = load, service, server
         self.error: BaseException | None = None
+        self.listening = threading.Event()
+        self.loaded = threading.Event()
+        """Set when the model is there, or cannot be."""
 
     def run(self) -> None:
         """Give the service its engine; on an error stop the server, which then raises it."""
@@ -146,8 +178,11 @@ class Loader(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self.error = error
             self._server.should_exit = True
+            self.loaded.set()
             return
         self._service.use(loaded.engine, loaded.settings)
+        self.loaded.set()
+        self.listening.wait()
         event("ready", models=list(self._service.model_ids()))
 
 

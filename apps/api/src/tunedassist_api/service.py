@@ -12,14 +12,17 @@ from tunedassist_api.guard import Guard
 from tunedassist_api.keys import KeyRing
 from tunedassist_api.metrics import Metrics
 from tunedassist_api.rate_limit import RateLimit
+from tunedassist_api.retrieval import Retrieval
 from tunedassist_api.wire.errors import ApiError
 
 
 class Service:
     """One server's state."""
 
-    def __init__(self, config: Config, keys: KeyRing, guard: Guard | None = None) -> None:
-        self.config, self.keys, self.guard = config, keys, guard
+    def __init__(
+        self, config: Config, keys: KeyRing, guard: Guard | None = None, retrieval: Retrieval | None = None
+    ) -> None:
+        self.config, self.keys, self.guard, self.retrieval = config, keys, guard, retrieval
         self.engine: Engine | None = None
         self.settings = Settings()
         self.admission = Admission(config.parallel, config.max_queue)

@@ -1,5 +1,6 @@
 """`tunedassist chat`: talk to an artifact on this machine or to a server."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ def chat(
     temperature: float | None,
     model: str | None,
     api_key_env: str,
+    as_json: bool = False,
 ) -> None:
-    """Answer one message, or converse until the input ends.
+    """Answer one message, or converse until the input ends; `as_json` prints the one answer as an object.
 
     Raises InputError for options that do not fit, SetupError where a stage is not installed or no server
     answers.
@@ -38,7 +40,13 @@ def chat(
             raise InputError(f"--model {model}: only with a URL: {target} holds one model")
         answer, tuned_prompt = _local(Path(target), options)
         prompt, name = tuned_prompt if system is None else system, target
-    if message is None:
+    if as_json:
+        if message is None:
+            raise InputError("--json: only with --message: a conversation is no result")
+        opening = [{"role": "system", "content": prompt}] if prompt else []
+        text = "".join(answer([*opening, {"role": "user", "content": message}]))
+        print(json.dumps({"answer": text, "model": name}, ensure_ascii=False))
+    elif message is None:
         converse(answer, system=prompt, name=name)
     else:
         ask_once(answer, message, system=prompt)

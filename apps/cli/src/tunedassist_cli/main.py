@@ -6,14 +6,19 @@ Heavy libraries, and the stages themselves, are imported when a command needs th
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
+from tunedassist_cli.doctor.cli import doctor_command
 from tunedassist_cli.exit_codes import EXIT_CODES
-from tunedassist_cli.stages import STAGES, LazyStages
+from tunedassist_cli.full.cli import app as full_app
+from tunedassist_cli.lineage.cli import lineage_command
+from tunedassist_cli.new import new_command
+from tunedassist_cli.release.cli import release_command
+from tunedassist_cli.stages import REGISTRY_HELP, STAGES, LazyStages
 
 EPILOG = "Exit codes: " + "; ".join(f"{code}: {text.partition(':')[0]}" for code, text in EXIT_CODES.items())
 
@@ -24,7 +29,6 @@ app = typer.Typer(
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="markdown",
 )
 
@@ -54,37 +58,63 @@ def run_command(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the training; the recipe's unless set.")
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Then preferences, DPO, export, every system measured, attacks, release."),
+    ] = False,
+    dpo_recipe: Annotated[str, typer.Option(help="With --all: the recipe of DPO.")] = "cpu-smollm2-dpo",
     force: Annotated[bool, typer.Option("--force", help="Replace what another run left at --out.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The whole way: data, base model, measured before, tuning, measured after, report.
+    """Data, base model, measured before, tuning, measured after, report; with --all the whole way to a release.
 
     What is sealed already with the same inputs is skipped; after Ctrl-C the same command goes on.
 
     Example: `tunedassist run linux-cli`
 
     Example: `tunedassist run data/linux-cli --max-steps 6 --limit 10 --out runs/try`
+
+    Example: `tunedassist run linux-cli --all`
     """
     from tunedassist_cli.pipeline import find_domain, run
     from tunedassist_cli.summary import as_dict, print_summary
 
     folder = find_domain(domain)
     place = out or Path("runs") / folder.resolve().name
-    result = run(
-        folder,
-        place,
-        recipe=recipe,
-        overrides=overrides or [],
-        base_model=base_model,
-        max_steps=max_steps,
-        limit=limit,
-        seed=seed,
-        replace=force,
-    )
+    options: dict[str, Any] = {
+        "recipe": recipe,
+        "overrides": overrides or [],
+        "base_model": base_model,
+        "max_steps": max_steps,
+        "limit": limit,
+        "seed": seed,
+        "replace": force,
+    }
+    if everything:
+        _run_all(folder, place, {**options, "dpo_recipe": dpo_recipe}, as_json=as_json)
+        return
+    result = run(folder, place, **options)
     if as_json:
         print(json.dumps(as_dict(result), ensure_ascii=False))
     else:
         print_summary(result)
+
+
+def _run_all(domain: Path, out: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    """The whole way; a refused release is told after the summary."""
+    from tunedassist_cli.full.run_all import run_all
+    from tunedassist_cli.full.summary import as_dict, print_summary
+
+    whole = run_all(domain, out, **options)
+    if as_json:
+        print(json.dumps(as_dict(whole), ensure_ascii=False))
+    else:
+        print_summary(whole)
+    if whole.refused:
+        raise whole.refused
+
+
+app.command("new")(new_command)
 
 
 @app.command("chat")
@@ -102,6 +132,7 @@ def chat_command(
     api_key_env: Annotated[
         str, typer.Option(help="With a URL: the environment variable that holds the API key.")
     ] = "OPENAI_API_KEY",
+    as_json: Json = False,
 ) -> None:
     """Talk to a tuned artifact, a base model or an OpenAI-compatible server; answers stream.
 
@@ -119,6 +150,7 @@ def chat_command(
         temperature=temperature,
         model=model,
         api_key_env=api_key_env,
+        as_json=as_json,
     )
 
 
@@ -214,9 +246,17 @@ def redteam_command(
     print_scan(report, as_json=as_json)
 
 
+app.command("release", rich_help_panel="Release")(release_command)
+app.command("lineage", rich_help_panel="Release")(lineage_command)
+app.command("doctor")(doctor_command)
+
+
 @app.command("exit-codes")
 def exit_codes_command(as_json: Json = False) -> None:
-    """What the exit codes mean."""
+    """What the exit codes mean.
+
+    Example: `tunedassist exit-codes --json`
+    """
     if as_json:
         print(json.dumps({str(code): text for code, text in EXIT_CODES.items()}))
         return
@@ -224,16 +264,26 @@ def exit_codes_command(as_json: Json = False) -> None:
         print(f"{code:>3}  {text}")
 
 
+app.add_typer(full_app)
+
+
 def _stub() -> None:
     raise AssertionError("a stage is loaded before it is called")
 
 
+app.command("registry", help=REGISTRY_HELP, rich_help_panel="Release")(_stub)
 for _name, _stage in STAGES.items():
     app.command(_name, help=_stage.help, rich_help_panel="Stages")(_stub)
 
 
 def main() -> None:
-    """Entry point: an expected error is one line on stderr and a code of the table."""
+    """Entry point: an expected error is one line on stderr and a code of the table.
+
+    Variables of a `.env` in the current folder are taken over, where the environment does not have them.
+    """
+    from dotenv import load_dotenv
+
+    load_dotenv(Path(".env"))
     try:
         code = get_command(app).main(prog_name="tunedassist", standalone_mode=False)
     except TyperException as error:

@@ -1,11 +1,12 @@
 """`tunedassist run`: from a domain folder to a measured adapter, skipping what is sealed already."""
 
 import difflib
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ta_schemas import Artifact, InputError, Parent
 from ta_schemas.errors import Stopped
@@ -30,8 +31,10 @@ class Result(NamedTuple):
     dataset: Artifact
     adapter: Artifact
     report: Artifact
-    seconds: dict[str, float]
+    steps: "Steps"
     """How long each step took."""
+    predictions: dict[str, dict[str, Path]]
+    """System: item set: its answers."""
 
 
 def run(
@@ -45,12 +48,13 @@ def run(
     limit: int | None = None,
     seed: int | None = None,
     replace: bool = False,
+    further_steps: int = 0,
 ) -> Result:
     """Prepare the data, measure the base model, tune it, measure again, compare.
 
     `overrides` (`key=value`) change the recipe; `base_model`, `max_steps` and `seed` are short for three.
-    Every step is an artifact below `out`. Raises what the stages raise; SetupError for one that is not
-    installed.
+    Every step is an artifact below `out`. `further_steps` are those that the caller takes afterwards with the
+    result's `steps`. Raises what the stages raise; SetupError for one that is not installed.
     """
     with installed("data"):
         from ta_data import DataConfig, prepare
@@ -70,8 +74,7 @@ def run(
 
         require_transformers()
 
-    given = {"base_model": base_model, "max_steps": max_steps, "seed": seed}
-    short = [f"{key}={value}" for key, value in given.items() if value is not None]
+    short = as_overrides(base_model=base_model, max_steps=max_steps, seed=seed)
     config = load_recipe(recipe, SftConfig, [*overrides, *short])
     root, settings = load_domain(domain)
     item_sets = {
@@ -83,7 +86,7 @@ def run(
         raise InputError(f"{root / 'domain.yaml'}: benchmark: missing: name a file of held-out questions")
     prompts = {"benchmark": settings.system_prompt, "general": GENERAL_PROMPT}
     asked = {name: EvalConfig(system_prompt=prompts[name], max_tokens=config.max_tokens) for name in item_sets}
-    steps = Steps(total=4 + 2 * len(item_sets))
+    steps = Steps(total=4 + 2 * len(item_sets) + further_steps)
 
     with steps.timed("base model"):
         base = resolve(config.base_model)
@@ -92,7 +95,7 @@ def run(
         "dataset", out / "dataset", lambda place: prepare(data_config, domain, place, replace=replace)
     )
     for file in item_sets.values():
-        say(what_can_be_seen(read_benchmark(file)))
+        say(what_can_be_seen(read_benchmark(file, domain=root)))
 
     def measure(
         system: str, model: dict[str, str], parent: Parent, load: "Callable[[], TransformersEngine]"
@@ -104,7 +107,7 @@ def run(
                 f"{system} model on {name}",
                 places[name],
                 lambda place, name=name, file=file: evaluate_model(  # type: ignore[misc]
-                    asked[name], file, system, model, answer, place, parent, replace=replace
+                    asked[name], file, system, model, answer, place, parent, domain=root, replace=replace
                 ),
             )
         return places
@@ -118,7 +121,7 @@ def run(
     adapter = steps.take(
         "training",
         out / "adapter",
-        lambda place: _or_how_to_go_on(lambda: sft(config, dataset.path, place, resume=True, replace=replace)),
+        lambda place: or_how_to_go_on(lambda: sft(config, dataset.path, place, resume=True, replace=replace)),
     )
     after = measure(
         "tuned",
@@ -137,7 +140,7 @@ def run(
             replace=replace,
         ),
     )
-    return Result(dataset, adapter, report, steps.seconds)
+    return Result(dataset, adapter, report, steps, {"base": before, "tuned": after})
 
 
 class Steps:
@@ -146,12 +149,14 @@ class Steps:
     def __init__(self, total: int) -> None:
         self.total = total
         self.seconds: dict[str, float] = {}
+        self.skipped: set[str] = set()
+        self._began = time.monotonic()
 
     def take(self, name: str, place: Path, verb: Callable[[Path], Artifact]) -> Artifact:
         """A step that seals an artifact at `place`; it was skipped if the manifest there is the old one."""
         manifest = place / MANIFEST_NAME
         old = manifest.stat().st_mtime_ns if manifest.exists() else None
-        say_step(len(self.seconds) + 1, self.total, name)
+        self._say(name)
         started = time.monotonic()
         artifact = verb(place)
         self._end(name, started, skipped=manifest.stat().st_mtime_ns == old)
@@ -160,30 +165,51 @@ class Steps:
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """A step that seals nothing at a place of ours."""
-        say_step(len(self.seconds) + 1, self.total, name)
+        self._say(name)
         started = time.monotonic()
         yield
         self._end(name, started, skipped=False)
 
+    def _say(self, name: str) -> None:
+        say_step(len(self.seconds) + 1, self.total, name, minutes=(time.monotonic() - self._began) / 60)
+
     def _end(self, name: str, started: float, *, skipped: bool) -> None:
         self.seconds[name] = time.monotonic() - started
+        if skipped:
+            self.skipped.add(name)
         say(f"    {self.seconds[name]:.1f} s{' (sealed already)' if skipped else ''}")
 
 
 class Lazily:
     """Loads the engine at the first question: a step that is sealed already needs none."""
 
-    def __init__(self, load: "Callable[[], TransformersEngine]") -> None:
+    def __init__(self, load: Callable[[], Any]) -> None:
         self._load = load
-        self._engine: TransformersEngine | None = None
+        self._engine: Any = None
+        self._loading = threading.Lock()
+
+    def engine(self) -> Any:
+        """The engine, loaded at the first call."""
+        with self._loading:
+            if self._engine is None:
+                self._engine = self._load()
+        return self._engine
 
     def __call__(
         self, batch: Sequence[Sequence[dict[str, str]]], *, max_tokens: int, temperature: float
     ) -> Sequence[Any]:
         """Answer a batch."""
-        if self._engine is None:
-            self._engine = self._load()
-        return self._engine.generate(batch, max_tokens=max_tokens, temperature=temperature)
+        answers: Sequence[Any] = self.engine().generate(batch, max_tokens=max_tokens, temperature=temperature)
+        return answers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the model."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
 
 def load_engine(path: Path, *, adapted: bool) -> "TransformersEngine":
@@ -201,25 +227,32 @@ def evaluate_model(
     file: Path,
     system: str,
     model: dict[str, str],
-    answer: Lazily,
+    answer: Callable[..., Sequence[Any]],
     place: Path,
     parent: Parent,
     *,
+    domain: Path,
     replace: bool,
 ) -> Artifact:
-    """Ask a model the questions of `file`; the sealed predictions."""
+    """Ask a model the questions of `file`; the sealed predictions. `domain` may have scorers of its own."""
     from ta_eval.evaluate import evaluate
     from ta_eval.target import CallableTarget
 
     target = CallableTarget(system, model, answer, batch_size=BATCH)
-    return evaluate(config, file, target, place, replace=replace, parents=[parent])
+    return evaluate(config, file, target, place, replace=replace, parents=[parent], domain=domain)
 
 
-def _or_how_to_go_on(train: Callable[[], Artifact]) -> Artifact:
+def or_how_to_go_on(train: Callable[[], Artifact]) -> Artifact:
+    """Train; where Ctrl-C stops it, say that the same command goes on."""
     try:
         return train()
     except Stopped:
         raise Stopped("training stopped, with a checkpoint: run the same command again to go on") from None
+
+
+def as_overrides(**given: Any) -> list[str]:
+    """`key=value` of the options that were given."""
+    return [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
 @contextmanager
@@ -232,13 +265,13 @@ def installed(stage: str) -> Iterator[None]:
 
 
 def find_domain(domain: str) -> Path:
-    """A domain folder by path, or by name below ./data. Raises InputError naming the nearest."""
+    """A domain folder by path, or by name below ./data. Raises InputError with the known names."""
     for folder in (Path(domain), Path("data") / domain):
         if folder.is_dir():
             return folder
     known = sorted(file.parent.name for file in Path("data").glob("*/domain.yaml"))
     near = difflib.get_close_matches(domain, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known below ./data: {', '.join(known) or 'none'}"
+    hint = f"{f'did you mean {near[0]}? ' if near else ''}known below ./data: {', '.join(known) or 'none'}"
     raise InputError(f"no domain {domain!r}: neither a folder nor a name below ./data: {hint}")
 
 

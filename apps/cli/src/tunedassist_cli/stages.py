@@ -22,14 +22,20 @@ STAGES = {
     "serve": Stage("ta_serve", "Answer messages, export: tunedassist serve chat runs/linux-cli/adapter"),
 }
 
+REGISTRY_HELP = "Name, promote and roll back releases: tunedassist registry promote linux-cli"
+
 
 class LazyStages(TyperGroup):
     """A group whose stages stand as stubs in the help and become the real thing when called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Import the stage that is called; everything else as usual."""
+        """Import the stage that is called, or completed by the shell; everything else as usual."""
         if args and args[0] in STAGES:
             return args[0], load_stage(args[0]), args[1:]
+        if args and args[0] == "registry":
+            from tunedassist_cli.release.registry_cli import registry_app
+
+            return args[0], registry_app(), args[1:]
         return super().resolve_command(ctx, args)
 
 

@@ -26,7 +26,7 @@ def as_dict(result: Result) -> dict[str, Any]:
         "report": {"path": str(result.report.path), "digest": result.report.digest},
         "item_sets": report["item_sets"],
         "headlines": result.report.manifest.metrics["headlines"],
-        "seconds": {name: round(value, 1) for name, value in result.seconds.items()},
+        "seconds": {name: round(value, 1) for name, value in result.steps.seconds.items()},
         "peak_memory_gb": round(peak_memory_gb(), 2),
     }
 
@@ -53,7 +53,7 @@ def print_summary(result: Result) -> None:
     metrics = result.adapter.manifest.metrics
     console.print(metrics["fit"])
     adapter = result.adapter.path
-    minutes = sum(result.seconds.values()) / 60
+    minutes = sum(result.steps.seconds.values()) / 60
     console.print(
         f"\nadapter  {adapter}\ncurves   {adapter / 'logs' / 'curves.png'}"
         f"\nreport   {result.report.path / 'report.html'}"

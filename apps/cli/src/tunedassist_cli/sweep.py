@@ -62,6 +62,7 @@ def sweep_domain(
             Lazily(lambda: load_engine(adapter.path, adapted=adapter.manifest.kind == "adapter")),
             out / "predictions" / name,
             adapter.as_parent,
+            domain=root,
             replace=replace,
         )
         return 100 * float(predictions.manifest.metrics["accuracy"]["estimate"])

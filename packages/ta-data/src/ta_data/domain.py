@@ -58,6 +58,7 @@ class Domain(BaseModel):
     general: str = Field(default="", description="general questions, to notice what was forgotten")
     answer_style: list[str] = Field(default_factory=list, description="for who writes answers")
     rubric: list[Any] = Field(default_factory=list, description="what a judge looks at (ta-eval)")
+    scorers: dict[str, str] = Field(default_factory=dict, description="scorers of its own, by name (ta-eval)")
     safety: dict[str, Any] = Field(default_factory=dict, description="policy and rails (ta-safety)")
     release: dict[str, Any] = Field(default_factory=dict, description="conditions of a release (tunedassist)")
     red_team: str = Field(default="", description="scenarios of attack (ta-safety)")

@@ -1,16 +1,31 @@
-"""`ta-serve`: chat with a tuned artifact or a base model, answer a file of questions."""
+"""`ta-serve`: chat with a tuned artifact or a base model, answer a file of questions, measure under load."""
 
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ta_schemas.errors import exit_with_one_line
-from ta_serve import cli_export
 from ta_serve.cli_export import app as export_app
-from ta_serve.open import EngineName
+from ta_serve.cli_options import (
+    ApiKeyEnv,
+    Device,
+    Dtype,
+    Engine,
+    IndexOf,
+    Lora,
+    MaxTokens,
+    Model,
+    Seed,
+    ServerModel,
+    System,
+    Temperature,
+    Threads,
+    open_index,
+    open_model,
+)
 
 app = typer.Typer(
     help="Answer messages with a base model or a tuned artifact.",
@@ -19,50 +34,6 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(export_app)
-
-Model = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A GGUF file, a gguf, adapter or model artifact, a Hugging Face model folder, "
-        "smollm2-135m-instruct (embedded), or the URL of a server.",
-    ),
-]
-System = Annotated[
-    str | None, typer.Option(help="System prompt; without it the one that the model was tuned with, if any.")
-]
-MaxTokens = Annotated[
-    int | None, typer.Option(min=1, help="Longest answer; without it what the artifact says, else 256.")
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(min=0, help="0: always the likeliest token; without it what the artifact says, else 0."),
-]
-Seed = Annotated[int, typer.Option(help="Another seed draws other answers, if the temperature is not 0.")]
-Engine = Annotated[
-    EngineName,
-    typer.Option(
-        help="auto: llama-cpp for GGUF, transformers for folders, openai-http for URLs. xllamacpp: "
-        "llama-server from a wheel. ollama: its native API.",
-    ),
-]
-ServerModel = Annotated[
-    str | None, typer.Option("--model", help="With a URL: which of the server's models; without it the first.")
-]
-ApiKeyEnv = Annotated[
-    str, typer.Option(help="With a URL: the environment variable that holds the API key, if it wants one.")
-]
-Lora = Annotated[
-    Path | None, typer.Option(help="llama-cpp: a LoRA adapter as a GGUF file, put over the model.")
-]
-Threads = Annotated[
-    int, typer.Option(min=0, help="llama-cpp and xllamacpp: threads; 0: one for each real core.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps. auto: the GPU if there is one.")]
-Dtype = Annotated[
-    str,
-    typer.Option(help="auto, float32, bfloat16 or float16. auto: bfloat16, but float32 on a CPU without it."),
-]
 
 
 @app.command()
@@ -78,6 +49,7 @@ def chat(
     api_key_env: ApiKeyEnv = "OPENAI_API_KEY",
     lora: Lora = None,
     threads: Threads = 0,
+    index: IndexOf = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="With --message: the answer as JSON.")] = False,
@@ -89,14 +61,20 @@ def chat(
     Example: ta-serve chat smollm2-135m-instruct --message "How do I list hidden files?"
 
     Example: ta-serve chat http://127.0.0.1:11434 --engine ollama --model linux-cli
+
+    Example: ta-serve chat runs/linux-cli/gguf --index data/linux-cli/raw
     """
+    from functools import partial
+
     from ta_schemas import InputError
-    from ta_serve.chat import ask_once, converse
+    from ta_serve.chat import Answer, ask_once, converse
     from ta_serve.completion import Asking, ChatMessage
+    from ta_serve.retrieve.ground import ground, grounded
 
     if as_json and message is None:
         raise InputError("--json: only together with --message")
-    opened = _open(path, engine, model, api_key_env, lora, threads, device, dtype)
+    passages = open_index(index)
+    opened = open_model(path, engine, model, api_key_env, lora, threads, device, dtype)
     with opened:
         defaults = opened.settings.generation
         prompt = opened.settings.system_prompt if system is None else system
@@ -105,14 +83,21 @@ def chat(
             temperature=defaults.temperature if temperature is None else temperature,
             seed=seed,
         )
-        if message is None:
-            converse(lambda messages: opened.stream(messages, **asking), system=prompt, name=path)
-        elif as_json:
+        if as_json and message is not None:
             opening: list[ChatMessage] = [{"role": "system", "content": prompt}] if prompt else []
-            (answer,) = opened.generate([[*opening, {"role": "user", "content": message}]], **asking)
-            print(json.dumps(answer._asdict(), ensure_ascii=False))
+            asked: list[ChatMessage] = [*opening, {"role": "user", "content": message}]
+            found = ground(passages, asked) if passages else None
+            (said,) = opened.generate([found.messages if found else asked], **asking)
+            citations = {"citations": found.citations(said.text)} if found else {}
+            print(json.dumps({**said._asdict(), **citations}, ensure_ascii=False))
+            return
+        answer: Answer = partial(opened.stream, **asking)
+        if passages:
+            answer = grounded(answer, passages)
+        if message is None:
+            converse(answer, system=prompt, name=path)
         else:
-            ask_once(lambda messages: opened.stream(messages, **asking), message, system=prompt)
+            ask_once(answer, message, system=prompt)
 
 
 @app.command()
@@ -136,6 +121,7 @@ def generate(
     api_key_env: ApiKeyEnv = "OPENAI_API_KEY",
     lora: Lora = None,
     threads: Threads = 0,
+    index: IndexOf = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite --out.")] = False,
@@ -152,12 +138,15 @@ def generate(
     from ta_serve.generate import generate as answer_all
     from ta_serve.generate import read_prompts
     from ta_serve.open import settings_of
+    from ta_serve.retrieve.ground import ground
 
     if out.exists() and not force:
         raise InputError(f"{out}: is there already: pass --force or name another --out")
     settings = settings_of(path, engine=engine)
     prompts = read_prompts(source, system=settings.system_prompt if system is None else system)
-    opened = _open(path, engine, model, api_key_env, lora, threads, device, dtype)
+    if passages := open_index(index):
+        prompts = {key: ground(passages, messages).messages for key, messages in prompts.items()}
+    opened = open_model(path, engine, model, api_key_env, lora, threads, device, dtype)
     opened.max_batch_tokens = max_batch_tokens
     defaults = opened.settings.generation
     started = time.monotonic()
@@ -182,37 +171,50 @@ def generate(
     )
 
 
-def _open(
-    path: str,
-    engine: EngineName,
-    model: str | None,
-    api_key_env: str,
-    lora: Path | None,
-    threads: int,
-    device: str,
-    dtype: str,
-) -> Any:
-    import os
+@app.command()
+def bench(
+    path: Model,
+    source: Annotated[
+        Path | None,
+        typer.Option("--in", help='JSONL with "messages": conversations to ask. Without it six built-in ones.'),
+    ] = None,
+    clients: Annotated[
+        list[int] | None, typer.Option(min=1, help="At the same time; repeat it. Default: 1, 4 and 16.")
+    ] = None,
+    requests: Annotated[int, typer.Option(min=1, help="Of each number of clients, at least.")] = 16,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 64,
+    engine: Engine = "auto",
+    model: ServerModel = None,
+    api_key_env: ApiKeyEnv = "OPENAI_API_KEY",
+    lora: Lora = None,
+    threads: Threads = 0,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+) -> None:
+    """Tokens per second and time to first token of a model, or of a server by its URL, under load.
 
-    from ta_serve.open import open_engine
+    Example: ta-serve bench runs/linux-cli/gguf
 
-    opened = open_engine(
-        path,
-        engine=engine,
-        model=model,
-        api_key=os.environ.get(api_key_env),
-        adapters={"lora": lora} if lora else None,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-    )
-    if lora:
-        opened.default_model = "base:lora"
-    return opened
+    Example: ta-serve bench http://127.0.0.1:8000/v1 --clients 8 --in data/linux-cli/benchmark.jsonl
+    """
+    from ta_serve.bench import measure, table
+    from ta_serve.export.progress import steps
+    from ta_serve.generate import read_prompts
+    from ta_serve.open import settings_of
+    from ta_serve.parity.chats import built_in_chats
 
-
-# export, merge, quantize, parity, ollama
-app.add_typer(cli_export.app)
+    prompt = settings_of(path, engine=engine).system_prompt
+    built_in = [chat.messages for chat in built_in_chats(system=prompt) if chat.messages[0]["role"] == "system"]
+    asked = list(read_prompts(source, system=prompt).values()) if source else built_in
+    with (
+        open_model(path, engine, model, api_key_env, lora, threads, device, dtype) as opened,
+        steps("bench") as say,
+    ):
+        loads = measure(
+            opened, asked, clients=clients or (1, 4, 16), requests=requests, max_tokens=max_tokens, say=say
+        )
+    print(json.dumps([load._asdict() for load in loads]) if as_json else "\n".join(table(loads)))
 
 
 def main() -> None:

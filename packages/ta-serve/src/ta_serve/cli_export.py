@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ta_serve.cli_options import ApiKeyEnv, ServerModel
+
 if TYPE_CHECKING:
     from ta_serve.parity.chats import Chat
 
@@ -136,7 +138,9 @@ def quantize(
 @app.command()
 def parity(
     source: Tuned,
-    files: Annotated[list[Path], typer.Argument(help="GGUF files, or a gguf artifact.")],
+    files: Annotated[
+        list[str], typer.Argument(help="GGUF files, a gguf artifact, or the URL of a server up to /v1.")
+    ],
     modelfile: Annotated[Path | None, typer.Option(help="Ollama's Modelfile, compared too.")] = None,
     chats: Chats = None,
     chat_limit: ChatLimit = 20,
@@ -147,19 +151,28 @@ def parity(
     agreement: Annotated[
         float, typer.Option(min=0, max=1, help="Share of tokens a quantized file must choose too.")
     ] = 0.7,
+    model: ServerModel = None,
+    api_key_env: ApiKeyEnv = "OPENAI_API_KEY",
     as_json: AsJson = False,
 ) -> None:
     """Is the model served the model measured? Exit code 6 and the first difference where it is not.
 
     Example: ta-serve parity runs/linux-cli/adapter runs/linux-cli/gguf
+
+    Example: ta-serve parity runs/linux-cli/adapter http://127.0.0.1:8000/v1
     """
+    import os
+
     from ta_serve.export.progress import steps
     from ta_serve.export.report import parity_lines
     from ta_serve.parity.chats import built_in_chats
     from ta_serve.parity.gate import check_parity, served_by
+    from ta_serve.parity.server import Server
     from ta_serve.resolve import resolve
 
-    given, found_modelfile = served_by(files)
+    urls = [file for file in files if file.startswith(("http://", "https://"))]
+    servers = [Server(url, model, os.environ.get(api_key_env)) for url in urls]
+    given, found_modelfile = served_by([Path(file) for file in files if file not in urls])
     with steps("parity") as say:
         system = resolve(source).settings.system_prompt
         found = check_parity(
@@ -167,6 +180,7 @@ def parity(
             given,
             [*built_in_chats(system=system), *_held_out(chats, chat_limit)],
             modelfile=modelfile or found_modelfile,
+            servers=servers,
             max_tokens=max_tokens,
             tolerance=tolerance,
             agreement=agreement,
@@ -192,6 +206,9 @@ def quant_study(
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Answer tokens that are scored.")] = 1000,
     threads: Annotated[int | None, typer.Option(min=1, help="Without it the real cores.")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the GGUF files in --out, such as model-Q6_K.gguf.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Size, speed, memory and loss of each quantization on this machine, and which to take.
@@ -211,6 +228,7 @@ def quant_study(
             kinds=types or KINDS,
             max_tokens=max_tokens,
             threads=threads or usable_cores(),
+            keep=keep,
             say=say,
         )
     if as_json:

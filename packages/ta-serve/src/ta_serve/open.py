@@ -86,8 +86,7 @@ def find_gguf(path: Path | str) -> Gguf:
     if path.is_file():
         inside = (path.parent / MANIFEST_NAME).exists()
         return Gguf(path, read_settings(path.parent) if inside else Settings())
-    if not path.is_dir():
-        raise InputError(f"{path}: no such file: expected a .gguf file, a gguf artifact or {EMBEDDED}")
+    _demand(path)
     artifact = Artifact.open(path, kind="gguf")
     files = [name for name in artifact.manifest.metrics.get("files", {}) if (path / name).is_file()]
     if not files:
@@ -123,10 +122,27 @@ def _kind(path: Path | str) -> EngineName:
         return "openai-http"
     if str(path) == EMBEDDED or Path(path).is_file():
         return "llama-cpp"
-    manifest = Path(path) / MANIFEST_NAME
-    if manifest.is_file() and Artifact.open(Path(path), verify=False).manifest.kind == "gguf":
-        return "llama-cpp"
+    folder = Path(path)
+    _demand(folder)
+    if (folder / MANIFEST_NAME).is_file():
+        gguf = Artifact.open(folder, verify=False).manifest.kind == "gguf"
+        return "llama-cpp" if gguf else "transformers"
+    files = sorted(folder.glob("*.gguf"))
+    if files and not (folder / "config.json").exists():
+        raise InputError(f"{folder}: not an artifact: name one of its files, such as {files[0]}")
     return "transformers"
+
+
+def _demand(path: Path) -> None:
+    """Raise InputError where there is nothing."""
+    if path.exists():
+        return
+    if path.suffix == ".gguf":
+        raise InputError(f"{path}: no such file")
+    raise InputError(
+        f"{path}: no such file or folder: expected a .gguf file, a gguf, adapter or model artifact, "
+        f"a model folder, the name {EMBEDDED}, or a URL"
+    )
 
 
 def _open_transformers(path: Path, *, device: str, dtype: str) -> Any:

@@ -40,12 +40,24 @@ class Rails:
         verdict = await self._call(self._guard.check_input, messages)
         if verdict.blocked:
             return Checked(request, verdict.text)
-        if verdict.text == messages[-1]["content"]:
-            return Checked(request, None)
         if request.messages is None:
             return Checked(replace(request, prompt=verdict.text), None)
-        masked = [*messages[:-1], {**messages[-1], "content": verdict.text}]
-        return Checked(replace(request, messages=masked), None)
+        passed = [*messages[:-1], {**messages[-1], "content": verdict.text}]
+        return Checked(replace(request, messages=await self._with_checked_documents(passed)), None)
+
+    async def allows(self, document: str) -> bool:
+        """Whether the model may read a retrieved passage."""
+        return self._guard is None or not (await self._ask(self._guard.check_document, document)).blocked
+
+    async def _with_checked_documents(self, messages: list[ChatMessage]) -> list[ChatMessage]:
+        """What tools gave, as the guard leaves it; a blocked result does not end the request."""
+        assert self._guard is not None
+        return [
+            {**message, "content": (await self._ask(self._guard.check_document, message["content"])).text}
+            if message["role"] == "tool"
+            else message
+            for message in messages
+        ]
 
     async def check_output(self, request: Request, text: str) -> Verdict:
         """A whole answer."""
@@ -74,6 +86,12 @@ class Rails:
         return {**body, "guard": {"name": self._guard.name, "blocked": self._blocked, "rails": rails}}
 
     async def _call(self, check: Callable[P, Verdict], /, *arguments: P.args, **options: P.kwargs) -> Verdict:
+        """Of a question or an answer: a blocked one ends the request."""
+        verdict = await self._ask(check, *arguments, **options)
+        self._blocked = self._blocked or verdict.blocked
+        return verdict
+
+    async def _ask(self, check: Callable[P, Verdict], /, *arguments: P.args, **options: P.kwargs) -> Verdict:
         try:
             verdict = await asyncio.to_thread(check, *arguments, **options)
         except Exception as error:
@@ -81,7 +99,6 @@ class Rails:
             raise ApiError(
                 503, "the guard failed, so nothing is answered unchecked", code="guard_failed"
             ) from error
-        self._blocked = self._blocked or verdict.blocked
         self._events.extend(verdict.events)
         self._metrics.observe_rails(verdict.events)
         return verdict

@@ -7,9 +7,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ta_serve.engines.protocol import Delta, Failed, Finished, Request, Usage
+from ta_serve.retrieve.ground import Grounded
 from tunedassist_api.answers.answer import Answer
 from tunedassist_api.answers.event_stream import EventStream
 from tunedassist_api.answers.rails import Rails
+from tunedassist_api.retrieval import added_citations
 from tunedassist_api.service import Service
 from tunedassist_api.wire.errors import ApiError, from_failure
 from tunedassist_api.wire.shape import Shape
@@ -22,6 +24,7 @@ class Reply(Response):
         super().__init__()
         self.service, self.request, self.shape, self.stream = service, request, shape, stream
         self._reason, self._usage = "content_filter", Usage(0, 0, 0)  # unless the engine is heard to the end
+        self._grounded: Grounded | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer. Raises ApiError before anything was sent, CallerGone where nobody listens any more."""
@@ -34,6 +37,9 @@ class Reply(Response):
             if refusal is not None:
                 await self._write(_only(refusal), rails, send, log)
                 return
+            if service.retrieval is not None:
+                request, self._grounded = await service.retrieval.ground(request, rails)
+                log["passages"] = len(self._grounded.hits) if self._grounded else 0
             deadline_s = service.config.deadline_s
             answer = Answer(service.require_engine(), request, place, receive, deadline_s=deadline_s)
             pieces = self._streamed(answer, rails) if self.stream else self._checked(answer, rails)
@@ -83,8 +89,8 @@ class Reply(Response):
             await self._write_stream(pieces, said, rails, send, log)
         else:
             said = [piece async for piece in pieces]
-            body = rails.added_to(self.shape.whole("".join(said), self._reason, self._usage))
-            await JSONResponse(body)({"type": "http"}, _nothing_more, send)
+            body = self.shape.whole("".join(said), self._reason, self._usage)
+            await JSONResponse(self._with_extensions(body, rails, said))({"type": "http"}, _nothing_more, send)
         log |= {"finish_reason": self._reason, **self._usage._asdict()}
         if self.service.config.log_prompts:
             log |= {"messages": self.request.messages or self.request.prompt, "answer": "".join(said)}
@@ -106,10 +112,15 @@ class Reply(Response):
             await out.write(error.body())
         else:
             await self._open(out)
-            await out.write(rails.added_to(shape.chunk(shape.piece("", self._reason))))
+            last = shape.chunk(shape.piece("", self._reason))
+            await out.write(self._with_extensions(last, rails, said))
             if shape.with_usage:
                 await out.write(shape.usage_chunk(self._usage))
         await out.close()
+
+    def _with_extensions(self, body: dict[str, Any], rails: Rails, said: list[str]) -> dict[str, Any]:
+        """With what OpenAI's format has no field for."""
+        return added_citations(rails.added_to(body), self._grounded, "".join(said))
 
     async def _open(self, out: EventStream) -> None:
         opening = self.shape.opening()

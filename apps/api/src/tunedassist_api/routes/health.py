@@ -28,6 +28,7 @@ class Readiness(BaseModel):
     status: Literal["ready", "loading", "restarting", "draining"]
     model: str
     guard: str
+    retrieval: str
     queue: Queue
 
 
@@ -48,6 +49,7 @@ def health_routes(service: Service) -> APIRouter:
             status=status,
             model=service.config.name,
             guard=service.guard.name if service.guard else "off: everything passes",
+            retrieval=service.retrieval.name if service.retrieval else "off",
             queue=Queue(inside=service.admission.inside, limit=service.admission.limit),
         )
         return JSONResponse(body.model_dump(), 200 if status == "ready" else 503)

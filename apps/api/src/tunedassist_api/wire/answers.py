@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class ErrorDetail(BaseModel):
@@ -49,6 +49,38 @@ class ChatChoice(BaseModel):
     finish_reason: FinishReason
 
 
+class Rail(BaseModel):
+    """What one rail made of the question, a document or the answer."""
+
+    rail: str
+    stage: Literal["input", "document", "output"]
+    action: Literal["allow", "warn", "mask", "block"]
+    milliseconds: float
+    score: float | None
+    threshold: float | None
+    reason: str
+    span: list[int]
+
+
+class GuardReport(BaseModel):
+    """Not OpenAI's: what the rails did; in a stream it stands in the chunk with the finish reason."""
+
+    name: str
+    blocked: bool
+    rails: list[Rail]
+
+
+class Citation(BaseModel):
+    """Not OpenAI's: a passage that the model was given; in a stream it stands beside the finish reason."""
+
+    number: int
+    document: str
+    source: str
+    span: list[int]
+    score: float
+    named: bool
+
+
 class ChatCompletion(BaseModel):
     """`chat.completion`."""
 
@@ -58,6 +90,8 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[ChatChoice]
     usage: UsageBody
+    guard: GuardReport | None = Field(None, description="Where there is a guard.")
+    citations: list[Citation] | None = Field(None, description="Where answers are grounded (`--index`).")
 
 
 class TextChoice(BaseModel):
@@ -78,6 +112,7 @@ class TextCompletion(BaseModel):
     model: str
     choices: list[TextChoice]
     usage: UsageBody
+    guard: GuardReport | None = Field(None, description="Where there is a guard.")
 
 
 class ModelCard(BaseModel):

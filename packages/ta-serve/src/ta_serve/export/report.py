@@ -24,7 +24,8 @@ def parity_lines(parity: Mapping[str, Any]) -> list[str]:
     """A line a side."""
     lines = [f"parity over {parity['chats']} conversations:"]
     for verdict in parity["verdicts"]:
-        parts = [f"{verdict['prompts']} of {parity['chats']} prompts the same"]
+        compared = verdict.get("compared") or parity["chats"]  # not in manifests of before November 2026
+        parts = [f"{verdict['prompts']} of {compared} prompts the same"]
         if verdict["same_answers"] is not None:
             parts.append(f"{verdict['same_answers']} answers the same")
         if verdict["agreement"] is not None:

@@ -1,4 +1,4 @@
-"""The parity gate: training side, transformers engine, GGUF files and Ollama's template, compared."""
+"""The parity gate: training side, transformers engine, GGUF files, Ollama's template and servers, compared."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +22,7 @@ from ta_serve.parity.compare import (
     look,
 )
 from ta_serve.parity.reference import Answered, Reference
+from ta_serve.parity.server import Server, ask, comparable, compare_texts, other_prompts
 
 UNQUANTIZED = (0, 1, 32)
 """general.file_type of F32, F16 and BF16."""
@@ -47,6 +48,8 @@ class Verdict:
     worst_gap: float | None = None
     difference: str = ""
     """The first one that counts."""
+    compared: int | None = None
+    """Conversations, where these are not all."""
 
 
 @dataclass
@@ -81,6 +84,7 @@ def check_parity(
     *,
     modelfile: Path | None = None,
     base_and_lora: tuple[Path, Path] | None = None,
+    servers: Sequence[Server] = (),
     max_tokens: int = 24,
     tolerance: float = TOLERANCE,
     agreement: float = AGREEMENT,
@@ -89,7 +93,8 @@ def check_parity(
 ) -> Parity:
     """Compare what serves with what was trained; `source` is the adapter or model folder.
 
-    `base_and_lora`: the base model's GGUF and the adapter's, compared as one more side. An unquantized file
+    `base_and_lora`: the base model's GGUF and the adapter's, compared as one more side. `servers`: asked over
+    HTTP; what they answer is held to the rule for unquantized files. An unquantized file
     must choose transformers' tokens but for near ties, a quantized one must agree to a share; prompts must be
     equal to the byte and the token. Raises InputError where a file cannot be used at all.
     """
@@ -111,7 +116,32 @@ def check_parity(
         parity.verdicts.append(_file(reference, answers, file, seen, parity, adapter))
         if modelfile and file == files[0]:
             parity.verdicts.append(_ollama(reference, answers, modelfile, seen))
+    for server in servers:
+        progress(server.url)
+        parity.verdicts.append(_server(reference, answers, server, max_tokens, tolerance))
     return parity
+
+
+def _server(
+    reference: Reference, answers: Sequence[Answered], server: Server, max_tokens: int, tolerance: float
+) -> Verdict:
+    asked = comparable(reference, answers)
+    if not asked:
+        raise InputError(f"{server.url}: tuned with a system prompt, and no conversation has one")
+    said = ask(server, asked, max_tokens=max_tokens, stop=reference.settings.generation.stop)
+    problems = other_prompts(asked, said)
+    steps = compare_texts(reference, asked, said, tolerance=tolerance)
+    different = [*problems, *([steps.first] if steps.first else [])]
+    return Verdict(
+        server.url,
+        not different,
+        len(asked) - len(problems),
+        agreement=steps.same / steps.tokens,
+        same_answers=steps.same_answers,
+        worst_gap=steps.worst_gap,
+        difference=str(different[0]) if different else "",
+        compared=len(asked),
+    )
 
 
 def _engine(reference: Reference, answers: Sequence[Answered]) -> Verdict:

@@ -47,8 +47,9 @@ class LlamaModel:
         lora = self.c.llama_adapter_lora_init(self._model, str(adapter).encode())
         if not lora:
             raise InputError(f"{adapter}: llama.cpp cannot put it over this model")
-        pointers = (self.c.llama_adapter_lora_p_ctypes * 1)(lora)
-        self.c.llama_set_adapters_lora(self._context, pointers, 1, (ctypes.c_float * 1)(1.0))
+        pointers = (self.c.llama_adapter_lora_p_ctypes * 1)(lora)  # struct llama_adapter_lora ** in llama.h
+        if self.c.llama_set_adapters_lora(self._context, pointers, 1, (ctypes.c_float * 1)(1.0)):
+            raise InputError(f"{adapter}: llama.cpp cannot compute with it")
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of a rendered prompt: control tokens in it count, nothing is put in front."""

@@ -29,6 +29,8 @@ class Row(NamedTuple):
     size_bytes: int
     tensors: Tensors
     measured: Measured
+    file: str = ""
+    """Its path, where it was kept."""
 
     def as_json(self) -> dict[str, Any]:
         """For files."""
@@ -36,6 +38,7 @@ class Row(NamedTuple):
         return {
             "type": self.kind,
             "size_bytes": self.size_bytes,
+            "file": self.file or None,
             **quality._asdict(),
             **speed._asdict(),
             "memory_mib": memory,
@@ -59,12 +62,14 @@ def study(
     kinds: Sequence[str] = KINDS,
     max_tokens: int = 1000,
     threads: int = 1,
+    keep: bool = False,
     say: Callable[[str], None] = lambda step: None,
 ) -> Study:
     """Measure quantizations of an F16 file on the answers of `texts` and write JSON, Markdown and SVG to `out`.
 
     `max_tokens`: answer tokens that are scored; the reference's log-probabilities take 4 bytes times the
-    vocabulary each, on disk. Raises InputError.
+    vocabulary each, on disk. `keep`: the files stay in `out`, named by their type, for a benchmark of their
+    answers. Raises InputError.
     """
     if not source.is_file():
         raise InputError(f"{source}: no such file: expected a GGUF file in F16")
@@ -72,18 +77,28 @@ def study(
     say("texts")
     chosen = in_child(_read, texts, source, max_tokens, where=str(source))
     rows = []
-    with tempfile.TemporaryDirectory() as scratch:
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as scratch:
         for kind in known:
             say(kind)
             file = source if kind == "F16" else Path(scratch) / f"{kind}.gguf"
             tensors = tensors_of(file) if kind == "F16" else quantize(source, file, kind)
             measured = in_child(_measure, str(file), chosen, scratch, kind == "F16", threads, where=str(file))
-            rows.append(Row(kind, file.stat().st_size, tensors, measured))
+            size = file.stat().st_size
+            rows.append(Row(kind, size, tensors, measured, _kept(source, file, out) if keep else ""))
             if file != source:
-                file.unlink()
+                file.unlink(missing_ok=True)
     found = Study(rows, *recommend(rows))
     _write(found, out)
     return found
+
+
+def _kept(source: Path, file: Path, out: Path) -> str:
+    """Where the file stays: `model-F16.gguf` has `model-Q6_K.gguf` beside the study."""
+    if file == source:
+        return str(source)
+    name = source.stem.removesuffix("-F16").removesuffix(".F16")
+    return str(file.replace(out / f"{name}-{file.name}"))
 
 
 def recommend(rows: Sequence[Row]) -> tuple[str, str]:
@@ -119,7 +134,6 @@ def table(found: Study) -> list[str]:
 
 
 def _write(found: Study, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     content = {
         "recommended": found.recommended,
         "reason": found.reason,

@@ -29,6 +29,13 @@ class Document(NamedTuple):
         """`file:first-last`, as a citation shows it."""
         return f"{self.source}:{self.first_line}-{self.last_line}"
 
+    def within(self, characters: int) -> "Document":
+        """Its first lines, as many as fit; all of it, or no text, too."""
+        if len(self.text) <= characters:
+            return self
+        lines = self.text[: max(characters, 0)].split("\n")[:-1]
+        return self._replace(text="\n".join(lines), last_line=self.first_line + max(len(lines), 1) - 1)
+
 
 def read_documents(path: Path) -> list[Document]:
     """Passages of a `corpus` artifact, a JSONL file of document rows, or a file or folder of text.

@@ -11,6 +11,11 @@ Answer = Callable[[list[ChatMessage]], Iterator[str]]
 
 INSTRUCTION = "Use these passages where they help, and name the number of each one used, such as [1]."
 
+MOST_CHARACTERS = 4_000
+"""Of all passages together, about 1,000 tokens; what does not fit is cut off at a line's end."""
+
+SOURCES = "\n\nSources: "
+
 
 class Grounded(NamedTuple):
     """A conversation with passages, and where they come from."""
@@ -35,8 +40,24 @@ class Grounded(NamedTuple):
 
 def ground(index: Index, messages: Sequence[ChatMessage], *, count: int = 3) -> Grounded:
     """Search for the last question and put what is found into the system prompt, if anything is."""
+    return put_in(find(index, messages, count=count), messages)
+
+
+def find(index: Index, messages: Sequence[ChatMessage], *, count: int = 3) -> list[Hit]:
+    """The best passages for the last question, as far as MOST_CHARACTERS hold them."""
     question = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
-    hits = index.search(question, count=count)
+    hits: list[Hit] = []
+    room = MOST_CHARACTERS
+    for hit in index.search(question, count=count):
+        document = hit.document.within(room)
+        room -= len(document.text)
+        if document.text:
+            hits.append(Hit(document, hit.score))
+    return hits
+
+
+def put_in(hits: list[Hit], messages: Sequence[ChatMessage]) -> Grounded:
+    """The conversation with these passages in its system prompt."""
     if not hits:
         return Grounded(list(messages), [])
     passages = [f"[{number}] {hit.document.text}" for number, hit in enumerate(hits, start=1)]
@@ -50,10 +71,17 @@ def grounded(answer: Answer, index: Index, *, count: int = 3) -> Answer:
     """The same engine, its answers followed by the places of the passages it was given."""
 
     def with_sources(messages: list[ChatMessage]) -> Iterator[str]:
-        found = ground(index, messages, count=count)
+        found = ground(index, [_without_sources(message) for message in messages], count=count)
         yield from answer(found.messages)
         if found.hits:
             places = [f"[{number}] {hit.document.place}" for number, hit in enumerate(found.hits, start=1)]
-            yield "\n\nSources: " + ", ".join(places)
+            yield SOURCES + ", ".join(places)
 
     return with_sources
+
+
+def _without_sources(message: ChatMessage) -> ChatMessage:
+    """An earlier answer as the model gave it: it would go on to write such lists itself."""
+    if message["role"] != "assistant":
+        return message
+    return {**message, "content": message["content"].rpartition(SOURCES)[0] or message["content"]}

@@ -1,0 +1,1 @@
+"""What this machine has, what will work on it, and the line that mends what will not."""

@@ -1,0 +1,1 @@
+"""The whole way (`tunedassist run --all`): preferences, every system measured, attacked, released."""

@@ -1,0 +1,1 @@
+"""Where an artifact comes from, down to the documents: checked, printed as a tree, drawn."""
