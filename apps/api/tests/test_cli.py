@@ -113,6 +113,14 @@ def test_an_index_is_opened_before_the_server_starts(served, tmp_path):
     assert served("--model", "x.gguf", "--index", tmp_path)[3].name == f"{tmp_path.name}: 1 passages"
 
 
+def test_an_option_may_come_from_a_file_named_env(served, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNEDASSIST_API_MAX_QUEUE", "3")  # remembered, so that what the file sets is undone
+    monkeypatch.delenv("TUNEDASSIST_API_MAX_QUEUE")
+    (tmp_path / ".env").write_text("TUNEDASSIST_API_MAX_QUEUE=5\n")
+    assert served("--model", "x.gguf")[0].max_queue == 5
+
+
 def test_an_option_may_come_from_the_environment(served, monkeypatch):
     monkeypatch.setenv("TUNEDASSIST_API_MAX_QUEUE", "4")
     monkeypatch.setenv("TUNEDASSIST_API_MODEL", "x.gguf")

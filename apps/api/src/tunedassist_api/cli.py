@@ -178,7 +178,10 @@ def list_command(
 
 
 def main() -> None:
-    """Entry point of `tunedassist-api`."""
+    """Entry point. Variables of a `.env` in the current folder count where the environment has none."""
+    from dotenv import load_dotenv
+
     from ta_schemas.errors import exit_with_one_line
 
+    load_dotenv(Path(".env"))
     exit_with_one_line(app)

@@ -53,7 +53,10 @@ def demo_command(
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. Variables of a `.env` in the current folder count where the environment has none."""
+    from dotenv import load_dotenv
+
     from ta_schemas.errors import exit_with_one_line
 
+    load_dotenv(Path(".env"))
     exit_with_one_line(app)
