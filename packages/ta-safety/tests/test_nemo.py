@@ -1,5 +1,6 @@
 """NeMo Guardrails around the same detectors: the same verdicts, offline, and a user's own rails beside them."""
 
+import asyncio
 import importlib.util
 import json
 import socket
@@ -28,6 +29,9 @@ def nemo() -> Iterator[Any]:
         from ta_safety.nemo.guard import NemoGuard
 
         yield NemoGuard()
+        # NeMo leaves this thread's event loop open; whatever collects it later would warn in another test.
+        asyncio.get_event_loop().close()
+        asyncio.set_event_loop(None)
 
 
 def questions(step: int = 14) -> list[str]:
