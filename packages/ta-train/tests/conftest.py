@@ -52,11 +52,10 @@ def preferences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return seal_preferences(tmp_path_factory.mktemp("data") / "preferences", preference_rows())
 
 
-@pytest.fixture(scope="session")
-def adapter(tmp_path_factory: pytest.TempPathFactory, base_model: Path, dataset: Path) -> Path:
-    """A short supervised run to start from."""
+def short_run(base: Path, dataset: Path, out: Path, **changes: float) -> Path:
+    """Four supervised steps, to go on from."""
     config = SftConfig(
-        base_model=str(base_model),
+        base_model=str(base),
         lora_rank=3,
         lora_alpha=12,
         target_modules=["q_proj", "up_proj"],
@@ -67,8 +66,15 @@ def adapter(tmp_path_factory: pytest.TempPathFactory, base_model: Path, dataset:
         dtype="float32",
         threads=1,
         max_tokens=33,
+        **changes,  # type: ignore[arg-type]
     )
-    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
+    return sft(config, dataset, out).path
+
+
+@pytest.fixture(scope="session")
+def adapter(tmp_path_factory: pytest.TempPathFactory, base_model: Path, dataset: Path) -> Path:
+    """The base model, tuned a little."""
+    return short_run(base_model, dataset, tmp_path_factory.mktemp("sft") / "adapter")
 
 
 @pytest.fixture(scope="session")
@@ -79,19 +85,5 @@ def lively(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lively_adapter(tmp_path_factory: pytest.TempPathFactory, lively: Path, dataset: Path) -> Path:
-    """A short supervised run to go on from."""
-    config = SftConfig(
-        base_model=str(lively),
-        lora_rank=3,
-        lora_alpha=12,
-        target_modules=["q_proj", "up_proj"],
-        learning_rate=1e-2,
-        batch_size=4,
-        max_steps=4,
-        eval_points=1,
-        dtype="float32",
-        threads=1,
-        max_tokens=33,
-        temperature=0.4,
-    )
-    return sft(config, dataset, tmp_path_factory.mktemp("sft") / "adapter").path
+    """The lively model, tuned a little."""
+    return short_run(lively, dataset, tmp_path_factory.mktemp("sft") / "adapter", temperature=0.4)
