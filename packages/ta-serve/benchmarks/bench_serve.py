@@ -152,7 +152,9 @@ async def load(server: Server, questions: list[str], clients: int, tokens: int) 
     found = Round()
     waiting = iter(questions)
     cpu, started = server.cpu_s(), time.perf_counter()
-    async with httpx.AsyncClient(timeout=None, headers={"authorization": f"Bearer {server.key}"}) as http:
+    headers = {"authorization": f"Bearer {server.key}"}
+    fresh = httpx.Limits(max_keepalive_connections=0)  # llama-server hangs up after a stream without saying so
+    async with httpx.AsyncClient(timeout=None, headers=headers, limits=fresh) as http:
         models = (await http.get(f"{server.url}/models")).json()["data"]
 
         async def client() -> None:
