@@ -93,8 +93,19 @@ def test_twenty_percent_429s_lose_nothing(server) -> None:  # type: ignore[no-un
     server.busy_every = 5
     replies = ask(HttpTarget("t", server.url, "m"), [f"q{n}" for n in range(100)])
     assert len(replies) == 100
-    assert len(server.requests) > 115  # each fifth is sent away, more or less: the server's threads race
+    assert len(server.requests) >= 124
     assert all(isinstance(reply, Reply) for reply in replies.values())
+
+
+@pytest.mark.parametrize(("header", "asked"), [({"retry-after": "0"}, 8), ({}, 2)])
+def test_a_busy_server_that_says_when_to_come_back_is_asked_four_times_as_often(  # type: ignore[no-untyped-def]
+    server, header: dict[str, str], asked: int
+) -> None:
+    server.faults = [(429, header)] * 20
+    reply = ask(HttpTarget("t", server.url, "m", attempts=2), ["q"])[0]
+    assert isinstance(reply, Failure)
+    assert reply.reason == "http 429"
+    assert len(server.requests) == asked
 
 
 def test_a_slow_answer_is_a_timeout(server) -> None:  # type: ignore[no-untyped-def]

@@ -21,8 +21,9 @@ class HttpTarget:
     """A server that speaks `POST {base_url}/chat/completions`.
 
     429, 5xx, timeouts and broken connections are tried again up to `attempts` times, after what Retry-After
-    says or, without it, 0.5 s, 1 s, 2 s ... (with jitter). Without an environment variable `api_key_env` the
-    key is "none", which local servers take.
+    says or, without it, 0.5 s, 1 s, 2 s ... (with jitter). A 429 that says when to come back is obeyed four
+    times as often: at 20 % of them one item in 3,000 meets five in a row. Without an environment variable
+    `api_key_env` the key is "none", which local servers take.
     """
 
     def __init__(
@@ -119,7 +120,8 @@ class HttpTarget:
         import asyncio
 
         failure = Failure("error", "")
-        for attempt in range(self.attempts):
+        left, most = self.attempts, 4 * self.attempts
+        for attempt in range(most):
             wait_s = min(0.5 * 2**attempt, 30.0) * random.uniform(0.8, 1.2)
             found, retry_after = await self._try(client, page, body, read)
             if not isinstance(found, Failure):
@@ -131,8 +133,10 @@ class HttpTarget:
             wait_s = _retry_after_s(retry_after, otherwise=wait_s)
             if wait_s > LONGEST_WAIT_S:
                 return Failure(failure.reason, f"server asks to wait {wait_s:.0f} s: {failure.message}")
-            if attempt + 1 < self.attempts:
-                await asyncio.sleep(wait_s)
+            left -= not (failure.reason == "http 429" and retry_after)
+            if not left or attempt + 1 == most:
+                break
+            await asyncio.sleep(wait_s)
         if failure.reason == "connection":
             self._refuse_when_gone(failure.message)
         return failure
