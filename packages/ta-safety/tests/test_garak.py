@@ -7,19 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import safety_fixtures as fixtures
 
 from ta_safety.garak.run import default_probes, read_report, run_garak, settings
 from ta_safety.guard import Guard
 from ta_safety.red_team.proxy import guarded
 from ta_safety.red_team.target import Messages, Reply, Server
 from ta_schemas import InputError, SetupError
-
-_SPEC = importlib.util.spec_from_file_location(
-    "safety_fixtures", Path(__file__).with_name("safety_fixtures.py")
-)
-assert _SPEC is not None and _SPEC.loader is not None
-fixtures = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fixtures)
 
 EVAL = {"entry_type": "eval", "probe": "dan.X", "detector": "d", "passed": 2, "fails": 3, "total_evaluated": 5}
 

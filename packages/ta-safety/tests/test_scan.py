@@ -1,12 +1,12 @@
 """The scan: what succeeds raw and guarded, on resuming, comparing and learning from it."""
 
-import importlib.util
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safety_fixtures as fixtures
 from typer.testing import CliRunner
 
 from ta_safety.cli import app
@@ -19,13 +19,6 @@ from ta_safety.red_team.styles import STYLES, turns
 from ta_safety.red_team.target import Reply, Server
 from ta_schemas import Artifact, ArtifactError, InputError, SetupError
 from ta_schemas.errors import GateError
-
-_SPEC = importlib.util.spec_from_file_location(
-    "safety_fixtures", Path(__file__).with_name("safety_fixtures.py")
-)
-assert _SPEC is not None and _SPEC.loader is not None
-fixtures = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fixtures)
 
 ROOT = Path(__file__).parents[3]
 

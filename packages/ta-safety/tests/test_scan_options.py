@@ -1,6 +1,5 @@
 """Every option of `ta-safety scan`, `garak`, `compare` and `feedback` reaches what it is for."""
 
-import importlib.util
 import json
 import sys
 import threading
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safety_fixtures as fixtures
 from typer.testing import CliRunner
 
 from ta_safety.cli import app
@@ -17,13 +17,6 @@ from ta_safety.detectors.injection.features import SIZE
 from ta_safety.detectors.scope import ScopeModel
 from ta_schemas import Artifact, ArtifactError, SetupError
 from ta_schemas.errors import GateError
-
-_SPEC = importlib.util.spec_from_file_location(
-    "safety_fixtures", Path(__file__).with_name("safety_fixtures.py")
-)
-assert _SPEC is not None and _SPEC.loader is not None
-fixtures = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(fixtures)
 
 RUN = CliRunner()
 
