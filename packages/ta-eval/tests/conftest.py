@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from judge_fixtures import Cli, answer_files
 
 from ta_eval.cli import main
 
@@ -290,3 +291,15 @@ def judge_server() -> Iterator[Callable[..., JudgeServer]]:
     yield start
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def judge(cli: Cli, tmp_path: Path) -> Callable[..., Any]:
+    """`ta-eval judge pairs` over `count` items against a server."""
+
+    def call(server: Any, *more: object, count: int = 10, out: str = "judge", **environment: str) -> Any:
+        files = answer_files(tmp_path, count)
+        where = ["--judge-url", server.url, "--judge-model", "stub-1", "--out", tmp_path / out]
+        return cli("judge", "pairs", *files, *where, "--json", *more, **environment)
+
+    return call
