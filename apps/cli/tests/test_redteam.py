@@ -45,3 +45,15 @@ def test_another_seed_asks_in_other_words(tunedassist, finished, tmp_path):
         out, _ = attacked(tunedassist, finished, tmp_path / str(seed), "--seed", seed)
         prompts.append((out / "attempts.jsonl").read_text())
     assert prompts[0] != prompts[1]
+
+
+def test_the_questions_the_domain_names_must_pass_not_the_benchmark(tunedassist, finished, tmp_path):
+    domain = make_domain(tmp_path / "tiny-domain")
+    with (domain / "domain.yaml").open("a") as file:
+        file.write("red_team: red-team.jsonl\nsafety: {harmless: [harmless.jsonl]}\n")
+    write(domain / "red-team.jsonl", [SCENARIO])
+    write(domain / "harmless.jsonl", [{"id": str(n), "text": f"How do I list file {n}?"} for n in range(7)])
+    report = tmp_path / "report"
+    command = ["redteam", domain, "--model", finished[1] / "adapter", "--out", report, "--max-tokens", 3]
+    assert tunedassist(*command)[0] == 0
+    assert json.loads((report / "report.json").read_text())["harmless"]["conversations"] == 7

@@ -119,8 +119,8 @@ def test_the_shipped_file_and_the_base_are_attacked(whole):
         name: Artifact.open(out / "all" / name).manifest.config["target"]
         for name in ("safety-report", "safety-base")
     }
-    assert attacked["safety-report"]["digest"] == result.gguf.digest
-    assert attacked["safety-base"]["digest"] == result.way.base.model["digest"]
+    assert attacked["safety-report"]["model"] == result.gguf.digest
+    assert attacked["safety-base"]["model"] == result.way.base.model["digest"]
     assert {target["max_tokens"] for target in attacked.values()} == {6}
 
 

@@ -47,7 +47,7 @@ def open_engine(
     Raises what `resolve` raises, InputError for a file that is none of these, and SetupError where an extra is
     missing or no server answers.
     """
-    kind = _kind(path) if engine == "auto" else engine
+    kind = engine_of(path) if engine == "auto" else engine
     if kind in ("openai-http", "ollama"):
         if not str(path).startswith(("http://", "https://")):
             raise InputError(f"{path}: the engine {kind} wants a URL, such as http://127.0.0.1:8000/v1")
@@ -98,7 +98,7 @@ def find_gguf(path: Path | str) -> Gguf:
 
 def settings_of(path: Path | str, *, engine: EngineName = "auto") -> Settings:
     """What travels with the model, without loading it. Raises what `open_engine` can know so early."""
-    kind = _kind(path) if engine == "auto" else engine
+    kind = engine_of(path) if engine == "auto" else engine
     if kind in ("openai-http", "ollama") or str(path) == EMBEDDED:
         return Settings()
     if kind == "transformers":
@@ -117,7 +117,8 @@ def require_transformers() -> None:
         raise SetupError(f"{error.name} is not installed: install ta-serve[transformers]") from None
 
 
-def _kind(path: Path | str) -> EngineName:
+def engine_of(path: Path | str) -> EngineName:
+    """The engine that `auto` takes. Raises InputError where there is nothing to open."""
     if str(path).startswith(("http://", "https://")):
         return "openai-http"
     if str(path) == EMBEDDED or Path(path).is_file():

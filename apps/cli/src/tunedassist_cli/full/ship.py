@@ -6,12 +6,12 @@ from pathlib import Path
 from ta_schemas import Artifact
 from ta_schemas.errors import GateError
 from ta_schemas.manifest import MANIFEST_NAME
-from tunedassist_cli.full.attacks import attack
 from tunedassist_cli.full.pairs import Places, pairs
 from tunedassist_cli.full.sampling import Sampling, judged_by_command
 from tunedassist_cli.full.systems import System
 from tunedassist_cli.full.way import Way
 from tunedassist_cli.pipeline import or_how_to_go_on
+from tunedassist_cli.redteam import red_team
 
 
 def learn_preferences(way: Way) -> tuple[Artifact, Artifact]:
@@ -76,18 +76,18 @@ def attack_both(way: Way, gguf: Artifact) -> Artifact:
         way.steps.take(
             f"attacks on {name}, raw and guarded",
             way.folder / place,
-            lambda place, model=model, attacked=attacked: attack(  # type: ignore[misc]
+            lambda place, model=model, attacked=attacked: red_team(  # type: ignore[misc]
                 way.domain,
                 model.path,
-                attacked,
                 place,
+                stands_for=attacked,
                 max_tokens=way.config.max_tokens,
                 replace=way.replace,
             ),
         )
         for name, place, model, attacked in (
             ("the base model", "safety-base", base, digest),
-            ("the model to ship", "safety-report", gguf, gguf.digest),
+            ("the model to ship", "safety-report", gguf, ""),
         )
     ]
     return reports[1]

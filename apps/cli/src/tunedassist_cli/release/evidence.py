@@ -101,7 +101,7 @@ def find_evidence(run: Path, domain: Path, *, model: Path | None = None) -> Evid
 def attacked(scan: Artifact) -> str:
     """The digest of the model that a safety report is about."""
     target = scan.manifest.config.get("target", {})
-    return str(target.get("digest") or target.get("model", ""))
+    return str(target.get("model", ""))
 
 
 def settings_of(artifact: Artifact) -> dict[str, Any]:
